@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// diary notes what happened, in order.
+type diary struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (d *diary) note(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, line)
+}
+
+// draining returns a part that takes a while to end.
+func draining(d *diary, name string, takes time.Duration) part {
+	return part{name, func(ctx context.Context) error {
+		<-ctx.Done()
+		d.note(name + " stops")
+		time.Sleep(takes)
+		d.note(name + " ended")
+		return nil
+	}}
+}
+
+// TestPartsStopInReverse checks that what was started last ends completely
+// before the part it stands on is told.
+func TestPartsStopInReverse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := runParts(ctx, draining(&d, "backend", time.Second), draining(&d, "gateway", time.Hour))
+		want := []string{"gateway stops", "gateway ended", "backend stops", "backend ended"}
+		if err != nil || !slices.Equal(d.lines, want) {
+			t.Errorf("runParts = %v, %q, want nil, %q", err, d.lines, want)
+		}
+	})
+}
+
+// TestFailedPartStopsTheOthers checks that nothing runs on beside a dead part,
+// and that the error says which it was.
+func TestFailedPartStopsTheOthers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"error", errors.New("address taken"), "bad: address taken"},
+		{"returned", nil, "bad: ended by itself"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var d diary
+				bad := part{"bad", func(context.Context) error { time.Sleep(time.Second); return tt.err }}
+				err := runParts(t.Context(), draining(&d, "a", 0), bad, draining(&d, "b", 0))
+				if err == nil || err.Error() != tt.want {
+					t.Errorf("runParts = %v, want %s", err, tt.want)
+				}
+				if got := strings.Join(d.lines, ", "); got != "b stops, b ended, a stops, a ended" {
+					t.Errorf("the others: %s", got)
+				}
+			})
+		})
+	}
+}
+
+// TestErrorWhileStoppingIsReported checks that a part which cannot end cleanly
+// makes the process fail.
+func TestErrorWhileStoppingIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		late := part{"store", func(ctx context.Context) error { <-ctx.Done(); return errors.New("disk full") }}
+		plain := part{"plain", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
+		if err := runParts(ctx, late, plain); err == nil || err.Error() != "store: disk full" {
+			t.Errorf("runParts = %v, want store: disk full", err)
+		}
+	})
+}
