@@ -1,0 +1,138 @@
+// Package discovery tells which backend instances exist. It knows nothing of
+// whether they work: that is the dispatcher's to find out by calling them.
+//
+// A Discovery hands out snapshots: whole, immutable and versioned. A consumer
+// holds one, asks Next for a newer one, and replaces its table whole, so two
+// goroutines never see half a change.
+//
+// Implementations are Static (from a configuration file) and Memory (instances
+// of the same process, tests). Both pass the suite in package discoverytest.
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Discovery is a source of snapshots. Its methods may be called from any goroutine.
+type Discovery interface {
+	// Next blocks until there is a snapshot with a version above after, and
+	// returns the newest. Versions begin at 1, so Next(ctx, 0) returns as soon as
+	// anything is known. Snapshots between after and the newest are skipped. The
+	// only error is ctx's.
+	Next(ctx context.Context, after uint64) (*Snapshot, error)
+}
+
+// NoSlot is the Slot of an instance that has no place in its service's table.
+// It gets no users; logins may reach it.
+const NoSlot = -1
+
+// Instance is a backend process.
+type Instance struct {
+	ID      string            // unique within its service
+	Service string            // the service it is one of
+	Slot    int               // 0 and up, unique within the service, or NoSlot
+	Address string            // host:port, or unix:/path
+	Zone    string            // where it runs; empty: not told
+	Meta    map[string]string // anything else, such as version, track or weight
+}
+
+// Service is what is known of one service.
+type Service struct {
+	// Slots is n: how many slots exist, vacant ones included. Users hash over it.
+	Slots int
+	// Instances are sorted by ID. A slot that none of them holds is vacant.
+	Instances []Instance
+}
+
+// Snapshot is the membership at one moment. Nobody changes it once it is out.
+type Snapshot struct {
+	Version  uint64 // grows with each change
+	Services map[string]Service
+}
+
+// Validate reports everything that is wrong with an instance.
+func (i Instance) Validate() error {
+	var errs []error
+	if i.ID == "" {
+		errs = append(errs, errors.New("id: empty"))
+	}
+	if i.Service == "" {
+		errs = append(errs, errors.New("service: empty"))
+	}
+	if i.Slot < NoSlot || i.Slot > SlotMax {
+		errs = append(errs, fmt.Errorf("slot: %d, want 0 to %d, or %d for none", i.Slot, SlotMax, NoSlot))
+	}
+	if _, _, err := SplitAddress(i.Address); err != nil {
+		errs = append(errs, fmt.Errorf("address: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// SlotMax bounds slot numbers, since a table has an entry for each number below
+// the highest: a slip of the keyboard must not allocate gigabytes.
+const SlotMax = 65_535
+
+// SplitAddress tells how an instance's address is dialled: "unix:/run/l.sock" and
+// "/run/l.sock" are unix sockets, everything else is host:port over tcp.
+func SplitAddress(address string) (network, target string, err error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok || strings.HasPrefix(address, "/") {
+		if !ok {
+			path = address
+		}
+		// sun_path has 108 bytes and ends in a NUL.
+		if path == "" || len(path) > 107 {
+			return "", "", fmt.Errorf("%q: a unix socket's path has 1 to 107 bytes", address)
+		}
+		return "unix", path, nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if number, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || host == "" || number == 0 {
+		return "", "", fmt.Errorf("%q is neither host:port nor unix:/path", address)
+	}
+	return "tcp", address, nil
+}
+
+// build makes the services of a snapshot out of instances, which it copies.
+// slots gives the lowest number of slots that each service is to have.
+func build(instances []Instance, slots map[string]int) (map[string]Service, error) {
+	var errs []error
+	services := make(map[string]Service)
+	for name, n := range slots {
+		services[name] = Service{Slots: n}
+	}
+	ids, holders := map[[2]string]bool{}, map[string]map[int]string{}
+	for _, i := range instances {
+		if err := i.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("instance %q of %q: %w", i.ID, i.Service, err))
+			continue
+		}
+		if key := [2]string{i.Service, i.ID}; ids[key] {
+			errs = append(errs, fmt.Errorf("instance %q of %q: id: used twice", i.ID, i.Service))
+		} else {
+			ids[key] = true
+		}
+		if holders[i.Service] == nil {
+			holders[i.Service] = map[int]string{}
+		}
+		if other, taken := holders[i.Service][i.Slot]; taken && i.Slot != NoSlot {
+			errs = append(errs, fmt.Errorf("instance %q of %q: slot: %d is held by %q", i.ID, i.Service, i.Slot, other))
+		}
+		holders[i.Service][i.Slot] = i.ID
+		i.Meta = maps.Clone(i.Meta)
+		s := services[i.Service]
+		s.Slots = max(s.Slots, i.Slot+1)
+		s.Instances = append(s.Instances, i)
+		services[i.Service] = s
+	}
+	for _, s := range services {
+		slices.SortFunc(s.Instances, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
+	}
+	return services, errors.Join(errs...)
+}
