@@ -1,0 +1,60 @@
+package proc
+
+import (
+	"bytes"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+)
+
+// Machine is where and with what a benchmark ran. Figures without it cannot
+// be compared.
+type Machine struct {
+	Cores    int               `json:"cores"`
+	CPU      string            `json:"cpu"`
+	Kernel   string            `json:"kernel"`
+	Arch     string            `json:"arch"`
+	Go       string            `json:"go"`
+	MemoryMB int64             `json:"memory_mb"`
+	Modules  map[string]string `json:"modules"`
+}
+
+// modules are those whose version explains a figure.
+var modules = []string{"github.com/cloudwego/netpoll", "github.com/cloudwego/kitex"}
+
+// DescribeMachine returns what it can find out; what it cannot stays empty.
+func DescribeMachine() Machine {
+	m := Machine{Cores: runtime.NumCPU(), Arch: runtime.GOARCH, Go: runtime.Version(), Modules: map[string]string{}}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		m.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		m.CPU = cpuModel(b)
+	}
+	var s unix.Sysinfo_t
+	if unix.Sysinfo(&s) == nil {
+		m.MemoryMB = int64(s.Totalram) * int64(s.Unit) >> 20
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, d := range info.Deps {
+			for _, want := range modules {
+				if d.Path == want {
+					m.Modules[want] = d.Version
+				}
+			}
+		}
+	}
+	return m
+}
+
+func cpuModel(cpuinfo []byte) string {
+	for line := range bytes.Lines(cpuinfo) {
+		if key, value, ok := bytes.Cut(line, []byte(":")); ok && string(bytes.TrimSpace(key)) == "model name" {
+			return string(bytes.TrimSpace(value))
+		}
+	}
+	return ""
+}
