@@ -1,0 +1,117 @@
+package archtest
+
+// module is the prefix of the project's own packages; rules name them without it.
+const module = "github.com/holdfast-io/holdfast"
+
+// root is the name of package main in the rules.
+const root = "."
+
+// mayImport lists the packages of the project that each one may import. A
+// package that is not listed is a violation, so a new one is placed on purpose.
+// Services (gateway, dispatcher, scheduler, backend/*) never import each other:
+// they meet in main. The kit is what backends are built on.
+var mayImport = map[string][]string{
+	root: {
+		"configs", "gateway", "gateway/client", "gateway/session", "gateway/transport", "gateway/wire", "gateway/push",
+		"dispatcher", "dispatcher/discovery",
+		"backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
+		"tools/bench",
+	},
+	"configs": {
+		"gateway", "gateway/push", "gateway/transport", "dispatcher", "dispatcher/discovery",
+		"backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
+	},
+
+	"gateway":           {"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/session", "gateway/push"},
+	"gateway/wire":      nil,
+	"gateway/wheel":     nil,
+	"gateway/transport": {"gateway/wire", "gateway/wheel"},
+	"gateway/session":   {"gateway/wire", "gateway/wheel", "gateway/transport"},
+	"gateway/push":      {"gateway/wire", "gateway/session"},
+	"gateway/client":    {"gateway/wire"},
+
+	"dispatcher":           {"dispatcher/slots", "dispatcher/lane", "dispatcher/discovery"},
+	"dispatcher/slots":     nil,
+	"dispatcher/lane":      nil,
+	"dispatcher/discovery": nil,
+
+	"backend/kit":      nil,
+	"backend/echo":     {"backend/kit"},
+	"backend/logic":    {"backend/kit", "backend/logic/keys", "backend/presence", "backend/store"},
+	"backend/presence": nil,
+	"backend/store":    nil,
+
+	"tools/bench":    {"gateway/wire"},
+	"tools/archtest": nil,
+}
+
+// testSuites are packages of test helpers: anybody's tests may import them, no
+// product code may. What they may import themselves is listed here.
+var testSuites = map[string][]string{}
+
+// doors lists, for each third party, the packages whose product code may import
+// it. Its types do not go further. A third party that is not listed is a
+// violation, so a new dependency is a reviewed decision too.
+var doors = map[string][]string{
+	"github.com/cloudwego/netpoll":            {"gateway/transport"},
+	"github.com/cloudwego/kitex":              {"gateway/push", "dispatcher", "backend/kit"},
+	"github.com/cloudwego/gopkg":              {"gateway/push", "dispatcher", "backend/kit"},
+	"github.com/sony/gobreaker/v2":            {"dispatcher"},
+	"github.com/cespare/xxhash/v2":            {"dispatcher/slots"},
+	"github.com/pressly/goose/v3":             {"backend/store"},
+	"modernc.org/sqlite":                      {"backend/store"},
+	"github.com/golang-jwt/jwt/v5":            {"backend/logic", "backend/logic/keys"},
+	"github.com/knadh/koanf":                  {"configs"},
+	"go.yaml.in/yaml/v3":                      {"configs"},
+	"github.com/spf13/pflag":                  {"configs", root},
+	"github.com/spf13/cobra":                  {root},
+	"github.com/HdrHistogram/hdrhistogram-go": {"tools/bench"},
+	"golang.org/x/sys":                        {"tools/bench"},
+	"golang.org/x/sync":                       anyPackage,
+	"golang.org/x/time":                       anyPackage,
+	"github.com/prometheus/client_golang":     anyPackage,
+	contract:                                  {"gateway/push", "dispatcher", "backend/kit"},
+}
+
+// contract is the generated code of the IDL. It has doors like a third party,
+// since its types are Kitex's.
+const contract = module + "/idl/kitex_gen"
+
+// anyPackage as a door: every package but the pure ones.
+var anyPackage = []string{"*"}
+
+// testOnly may be imported by tests, and by nothing else.
+var testOnly = []string{
+	"go.uber.org/goleak",
+	"pgregory.net/rapid",
+	"github.com/google/go-cmp",
+}
+
+// pure packages have no clock, no goroutine, no logger, no metrics and no I/O:
+// what they do depends on their arguments alone. Durations are arguments too, so
+// they may import time, but not ask for it.
+var pure = []string{
+	"gateway/wire",
+	"dispatcher/slots",
+	"dispatcher/lane",
+}
+
+// impure are the imports that a pure package does not have.
+var impure = []string{
+	"log", "log/slog", "os", "os/signal", "net", "net/http", "io/fs", "context", "math/rand", "math/rand/v2", "crypto/rand",
+	"github.com/prometheus/client_golang", "golang.org/x/sync", "golang.org/x/time",
+}
+
+// The sizes beyond which a file is hard to hold in the head.
+const (
+	fileLinesMax     = 500
+	testFileLinesMax = 800
+)
+
+// exemption lets one package or file break one rule, for a reason.
+type exemption struct{ who, what, reason string }
+
+// exemptions: who is a package or a file, what the import, call or limit.
+var exemptions = []exemption{
+	{root, "github.com/cloudwego/kitex", "logging.go sends Kitex's process-wide log into ours; nothing else of it is used"},
+}
