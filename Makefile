@@ -1,0 +1,96 @@
+# Holdfast. `make` alone lists the targets.
+#
+# Everything is built by the Go toolchain from go.mod, tools included; only the
+# race detector needs something else, a C compiler, which `make test` installs
+# where it may.
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+MODULE   := github.com/holdfast-io/holdfast
+BIN      := bin/holdfast
+# Generated code is neither formatted, linted nor fuzzed.
+GENERATED := idl/kitex_gen
+FUZZTIME ?= 20s
+# Where `make bench` writes its report.
+OUT      ?= bin/bench
+# Packages whose tests run at the same time. Tests start servers and processes,
+# so more than the cores makes them wait for each other.
+TESTP    ?= $(shell nproc 2>/dev/null || echo 2)
+TESTFLAGS ?=
+# A hung test shows its goroutines instead of stopping the machine for good.
+TESTTIMEOUT ?= 15m
+
+.PHONY: help run build test check fmt vet lint idl idl-check docs bench fuzz soak vuln race-tools clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-10s %s\n", $$1, $$2}'
+
+run: ## start gateway, echo and logic on this machine (`go run . dev`)
+	$(GO) run . dev
+
+build: ## build bin/holdfast
+	$(GO) build -trimpath -o $(BIN) .
+
+test: race-tools check ## everything that continuous integration runs: checks, then all tests with the race detector
+	$(GO) test -race -p $(TESTP) -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+
+check: fmt vet lint idl-check ## the part of `make test` that runs no tests
+
+fmt:
+	@echo "gofmt"
+	@bad=$$(find . -name '*.go' -not -path './$(GENERATED)/*' -exec gofmt -l {} +); \
+	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -w:" >&2; echo "$$bad" >&2; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+lint: ## staticcheck
+	$(GO) tool staticcheck $$($(GO) list ./... | grep -v '/$(GENERATED)')
+
+idl: ## generate idl/kitex_gen from idl/holdfast.thrift
+	$(GO) tool kitex -module $(MODULE) -gen-path $(GENERATED) idl/holdfast.thrift
+
+# Generates into a folder of its own and compares, so it never changes the tree.
+# The generator wants to stand in a module, hence the copy of go.mod.
+idl-check:
+	@echo "idl/kitex_gen is what idl/holdfast.thrift says"
+	@kitex=$$($(GO) tool -n kitex); dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	mkdir -p "$$dir/idl"; cp go.mod go.sum "$$dir/"; cp idl/*.thrift "$$dir/idl/"; \
+	(cd "$$dir" && "$$kitex" -module $(MODULE) -gen-path $(GENERATED) idl/holdfast.thrift >gen.log 2>&1) \
+		|| { cat "$$dir/gen.log" >&2; exit 1; }; \
+	diff -r "$$dir/$(GENERATED)" $(GENERATED) >&2 || { echo "idl/kitex_gen differs from the IDL: run make idl" >&2; exit 1; }
+
+docs: ## write what is generated from the Config structs: docs/configuration.md and configs/comments_gen.go
+	$(GO) test ./configs -run 'TestComments|TestReference' -update
+
+bench: build ## the figures of docs/benchmarks.md; the report goes to OUT
+	$(BIN) bench all --out $(OUT)
+
+fuzz: ## run each fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./... | grep -v '/$(GENERATED)'); do \
+		for target in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+soak: race-tools ## the long tests as well
+	HOLDFAST_TEST_SOAK=1 $(GO) test -race -p $(TESTP) -timeout 3h $(TESTFLAGS) ./...
+
+vuln: ## govulncheck; needs its database from the network, so no part of `make test`
+	$(GO) tool govulncheck ./...
+
+race-tools:
+	@command -v "$${CC:-gcc}" >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing gcc for the race detector"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; \
+	else \
+		echo "the race detector needs gcc and libc6-dev: install them, or run this as root on a Debian system" >&2; exit 1; \
+	fi
+
+clean: ## remove what the targets made
+	rm -rf bin
