@@ -3,13 +3,22 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
+// asBinary, in the environment, makes this test binary behave as holdfast, so
+// that tests run real processes (with the race detector) without building one.
+const asBinary = "HOLDFAST_TEST_AS_BINARY"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asBinary) != "" {
+		main()
+		return
+	}
 	goleak.VerifyTestMain(m, ignoredGoroutines...)
 }
 

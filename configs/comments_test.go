@@ -103,9 +103,14 @@ func structComments(t *testing.T, typ reflect.Type) map[string]string {
 				return true
 			}
 			if st, ok := spec.Type.(*ast.StructType); ok {
+				text := ""
 				for _, f := range st.Fields.List {
+					// A field without a comment shares the one above it.
+					if own := oneLine(f.Doc.Text() + " " + f.Comment.Text()); own != "" {
+						text = own
+					}
 					for _, name := range f.Names {
-						out[name.Name] = oneLine(f.Doc.Text() + " " + f.Comment.Text())
+						out[name.Name] = text
 					}
 				}
 			}

@@ -73,7 +73,7 @@ type fieldPath struct {
 }
 
 // kindOf tells how a value of type t under key is written. An integer whose key
-// ends in _bytes is a size.
+// is bytes, or ends in _bytes, is a size.
 func kindOf(t reflect.Type, key string) kind {
 	switch {
 	case t == durationType:
@@ -96,7 +96,7 @@ func kindOf(t reflect.Type, key string) kind {
 		return kindFloat
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
 		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		if strings.HasSuffix(key, "_bytes") {
+		if key == "bytes" || strings.HasSuffix(key, "_bytes") {
 			return kindSize
 		}
 		return kindInt
