@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
@@ -16,7 +15,6 @@ type Client struct {
 	// static after Dial
 	cfg    Config
 	pushes *pushQueue
-	random func() float64
 	ctx    context.Context // ends with Close; lives exactly as long as the client
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -48,7 +46,6 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c := &Client{
 		cfg:     cfg.withDefaults(),
-		random:  rand.Float64,
 		changed: make(chan struct{}),
 		done:    make(chan struct{}),
 	}

@@ -99,7 +99,7 @@ func (c *Client) greet(t transport, hello *wire.Hello) (*session, error) {
 	}
 	// A gateway that refuses a connection may have closed it before HELLO
 	// could be written; what it said is then still to be read.
-	writeErr := t.Write(b, c.cfg.ConnectTimeout)
+	writeErr := t.Write(b, c.handshakeMax())
 	s, err := c.readWelcome(t)
 	if _, refused := errors.AsType[*CloseError](err); err != nil && !refused && writeErr != nil {
 		return nil, writeErr
@@ -107,10 +107,14 @@ func (c *Client) greet(t transport, hello *wire.Hello) (*session, error) {
 	return s, err
 }
 
+// handshakeMax is the deadline of a single read or write before WELCOME. It is
+// only a second net: attempt's context closes the transport before.
+func (c *Client) handshakeMax() time.Duration { return 2 * c.cfg.ConnectTimeout }
+
 func (c *Client) readWelcome(t transport) (*session, error) {
 	var goAway *wire.GoAway
 	for {
-		f, err := t.Read(c.cfg.ConnectTimeout)
+		f, err := t.Read(c.handshakeMax())
 		if err != nil {
 			return nil, err
 		}

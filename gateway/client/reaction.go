@@ -42,7 +42,7 @@ func (c *Client) firstRest(old *connection) time.Duration {
 	if g != nil && g.ReconnectAfterMS > 0 {
 		return time.Duration(g.ReconnectAfterMS) * time.Millisecond
 	}
-	return c.cfg.Backoff.rest(c.link.failures, c.random)
+	return c.cfg.Backoff.rest(c.link.failures, c.cfg.random)
 }
 
 // nextRest says how long to rest after an attempt that failed with err.
@@ -60,7 +60,7 @@ func (c *Client) nextRest(err error) time.Duration {
 	if refusal != nil && refusal.RetryAfter > 0 {
 		return refusal.RetryAfter
 	}
-	return c.cfg.Backoff.rest(c.link.failures, c.random)
+	return c.cfg.Backoff.rest(c.link.failures, c.cfg.random)
 }
 
 // final reports whether err, by which a connection or an attempt with token
