@@ -36,8 +36,8 @@ func TestAckAfterHandler(t *testing.T) {
 	})
 }
 
-// TestAckIsCumulative sends 70 pushes at once: two ACKs for 32 each, at once or
-// together, and one for the rest.
+// TestAckIsCumulative sends 70 pushes at once: an ACK for about 32 each at once,
+// and one for the rest half a second later.
 func TestAckIsCumulative(t *testing.T) {
 	bubble(t, func(t *testing.T, g *scripted, cfg Config) {
 		onPush, got := collect()
@@ -54,8 +54,8 @@ func TestAckIsCumulative(t *testing.T) {
 				t.Errorf("ACK %d only after %v, want every 32 at once", acks[n-1], time.Since(began))
 			}
 		}
-		if took := time.Since(began); took > time.Second || len(acks) > 3 {
-			t.Errorf("ACKs %v in %v, want at most 3 within 1s", acks, took)
+		if took := time.Since(began); took > time.Second || len(acks) > 6 {
+			t.Errorf("ACKs %v in %v, want a few within 1s", acks, took)
 		}
 		for i := range 70 {
 			if s := <-got; s != fmt.Sprint(i+1) {

@@ -469,7 +469,7 @@ func TestStates(t *testing.T) {
 			told = append(told, s)
 		}
 		c, p := dialed(t, g, cfg, nil)
-		p.conn.Close()
+		p.close(wire.CloseInternal)
 		p = g.welcome(nil)
 		p.goAway(wire.GoAway{Code: wire.CloseDraining, ReconnectAfterMS: 1000})
 		next := g.welcome(nil)
@@ -479,7 +479,7 @@ func TestStates(t *testing.T) {
 		<-c.Done()
 		want := []string{
 			"connecting tcp://gw1:7000", "connected 1001",
-			"waiting: EOF",
+			"waiting: client: closed by the gateway: 4006 INTERNAL: as the script says",
 			"connecting tcp://gw1:7000", "connected 1001",
 			"leaving",
 			"connecting tcp://gw1:7000", "connected 1001",
