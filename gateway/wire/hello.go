@@ -64,8 +64,8 @@ const (
 var helloNames = []string{"protocol", "ticket", "token", "device", "attrs", "resume"}
 
 // ParseHello decodes the object of a HELLO. The version is judged before the
-// other members, whose form another version may change: any but
-// ProtocolVersion, an absent one included, is refused with 4508, everything
+// other members, whose form another version may change: anything
+// but ProtocolVersion, an absent one included, is refused with 4508, everything
 // else with 4500. Unknown members are ignored.
 func ParseHello(payload []byte) (Hello, error) {
 	var raw [helloMembers][]byte
@@ -96,10 +96,7 @@ func checkVersion(raw []byte) error {
 	if n, ok := parseUint(raw); ok && n == ProtocolVersion {
 		return nil
 	}
-	if present(raw) && skipDigits(raw, 0) != len(raw) {
-		return refusef("hello protocol: want the integer %d", ProtocolVersion)
-	}
-	refusal := refusef("hello protocol: absent or not %d", ProtocolVersion)
+	refusal := refusef("hello protocol: want the integer %d", ProtocolVersion)
 	refusal.Code = CloseUnsupportedVersion
 	return refusal
 }

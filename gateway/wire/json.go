@@ -23,6 +23,21 @@ var frameNames = []string{
 	atCode: "code", atReason: "reason",
 }
 
+// formMembers says which members a frame has by its type. Others are ignored,
+// though another type may have them.
+var formMembers = [...]nameSet{
+	TypeHello:   1 << atType,
+	TypeWelcome: 1 << atType,
+	TypeRequest: 1<<atType | 1<<atID | 1<<atCommand | 1<<atPayload | 1<<atPayloadBase64,
+	TypeReply:   1<<atType | 1<<atID | 1<<atStatus | 1<<atGateway | 1<<atPayload | 1<<atPayloadBase64,
+	TypePush:    1<<atType | 1<<atSeq | 1<<atCommand | 1<<atPayload | 1<<atPayloadBase64,
+	TypeAck:     1<<atType | 1<<atSeq,
+	TypePing:    1<<atType | 1<<atData,
+	TypePong:    1<<atType | 1<<atData,
+	TypeGoAway:  1 << atType,
+	TypeClose:   1<<atType | 1<<atCode | 1<<atReason,
+}
+
 // ParseJSON decodes one JSON frame. The frame's slices alias b, but for a
 // string with escapes and for base64. In HELLO, WELCOME and GOAWAY the Payload is
 // the whole object, its type included. The error is a *ProtocolError with code
@@ -45,18 +60,21 @@ func ParseJSONHello(b []byte) (Frame, error) {
 // absent, or refused when that is 0.
 func parseJSON(b []byte, from Side, absent Type) (Frame, error) {
 	var raw [frameMembers][]byte
-	if err := collect("frame", b, frameNames, raw[:]); err != nil {
+	repeats, err := collectAll("frame", b, frameNames, raw[:])
+	if err != nil {
 		return Frame{}, err
 	}
 	t := absent
 	if raw[atType] != nil || absent == 0 {
-		var err error
 		if t, err = parseType(raw[atType]); err != nil {
 			return Frame{}, err
 		}
 	}
 	if !t.SentBy(from) {
 		return Frame{}, refusef("type: %s is sent by the %s only", t, from.other())
+	}
+	if err := (repeats & formMembers[t]).refuse(t.String(), frameNames); err != nil {
+		return Frame{}, err
 	}
 	f, err := assemble(t, b, &raw)
 	if err != nil {

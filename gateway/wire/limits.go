@@ -42,9 +42,14 @@ const (
 	// JSONDepthMax is how deep the value of a member may nest; a number is
 	// 0 deep, [] is 1 deep. It bounds what the scanner's stack can grow to.
 	JSONDepthMax = 64
-	// JSONIntMax bounds the times and durations of JSON objects: beyond it
-	// a language whose numbers are all doubles loses digits.
-	JSONIntMax = 1<<53 - 1
+	// TimeMSMax bounds the times in JSON objects: beyond it a language whose
+	// numbers are all doubles loses digits.
+	TimeMSMax = 1<<53 - 1
+	// DurationMSMax bounds the durations in JSON objects, 24.8 days: beyond
+	// it the timers of browsers fire at once.
+	DurationMSMax = 1<<31 - 1
+	// WindowMax bounds WELCOME's window, since clients size tables by it.
+	WindowMax = 1 << 16
 )
 
 // StreamPrefixBytes is the size of the length before each frame of a stream.

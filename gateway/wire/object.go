@@ -1,6 +1,9 @@
 package wire
 
-import "unicode/utf8"
+import (
+	"math/bits"
+	"unicode/utf8"
+)
 
 // wholeObject returns a walk over b, which must be one JSON object and white
 // space, after judging its UTF-8.
@@ -33,9 +36,30 @@ func (m *members) ended(where string) error {
 // names lists at the same index of values. What is absent stays nil; other
 // members are scanned and ignored; a listed member that repeats is refused.
 func collect(where string, b []byte, names []string, values [][]byte) error {
-	m, err := wholeObject(where, b)
+	repeats, err := collectAll(where, b, names, values)
 	if err != nil {
 		return err
+	}
+	return repeats.refuse(where, names)
+}
+
+// nameSet is a set of indexes into a list of at most 32 names.
+type nameSet uint32
+
+// refuse refuses an object whose members repeat.
+func (s nameSet) refuse(where string, names []string) error {
+	if s == 0 {
+		return nil
+	}
+	return refusef("%s: member %s repeats", where, names[bits.TrailingZeros32(uint32(s))])
+}
+
+// collectAll is collect for when it is not known yet which of the names count:
+// it tells which repeat, and leaves it to the caller to refuse them.
+func collectAll(where string, b []byte, names []string, values [][]byte) (repeats nameSet, err error) {
+	m, err := wholeObject(where, b)
+	if err != nil {
+		return 0, err
 	}
 	for m.next() {
 		i := indexName(names, m.key)
@@ -43,11 +67,11 @@ func collect(where string, b []byte, names []string, values [][]byte) error {
 			continue
 		}
 		if values[i] != nil {
-			return refusef("%s: member %s repeats", where, names[i])
+			repeats |= 1 << i
 		}
 		values[i] = m.value
 	}
-	return m.ended(where)
+	return repeats, m.ended(where)
 }
 
 // indexName finds a member's name, written with or without escapes.

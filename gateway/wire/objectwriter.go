@@ -40,9 +40,11 @@ func (o *objectWriter) number(name string, n uint64) {
 	o.dst = strconv.AppendUint(o.dst, n, 10)
 }
 
-// ms writes a duration or time; a negative one, which the protocol does not
-// have, becomes 0.
-func (o *objectWriter) ms(name string, ms int64) { o.number(name, uint64(max(ms, 0))) }
+// ms writes a duration; one that the protocol does not have becomes the
+// nearest that it has.
+func (o *objectWriter) ms(name string, ms int64) {
+	o.number(name, uint64(min(max(ms, 0), DurationMSMax)))
+}
 
 // optMS leaves 0 and less out.
 func (o *objectWriter) optMS(name string, ms int64) {

@@ -51,10 +51,11 @@ func (r Reaction) ComesBack() bool {
 }
 
 // Resumes reports whether the client presents its session when it comes back.
-// After the others a resume would be refused or would defeat the purpose.
+// After the others that would not help: GOAWAY leads to another gateway, which
+// does not hold the session, and the rest say that the session is gone.
 func (r Reaction) Resumes() bool {
 	switch r {
-	case ReactionFollow, ReactionResume, ReactionResumeOrSync, ReactionResumeOrReconnect, ReactionBackoff:
+	case ReactionResume, ReactionResumeOrSync, ReactionResumeOrReconnect, ReactionBackoff:
 		return true
 	default:
 		return false

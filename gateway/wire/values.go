@@ -30,7 +30,7 @@ func (v *values) uint(name string, raw []byte, lo, hi uint64) uint64 {
 	return n
 }
 
-// optUint decodes an integer up to hi that may be absent: 0.
+// optUint decodes an integer from 0 to hi that may be absent: 0.
 func (v *values) optUint(name string, raw []byte, hi uint64) uint64 {
 	if !present(raw) {
 		return 0
@@ -38,9 +38,9 @@ func (v *values) optUint(name string, raw []byte, hi uint64) uint64 {
 	return v.uint(name, raw, 0, hi)
 }
 
-// optMS decodes a duration or a time in milliseconds that may be absent: 0.
+// optMS decodes a duration in milliseconds that may be absent: 0.
 func (v *values) optMS(name string, raw []byte) int64 {
-	return int64(v.optUint(name, raw, JSONIntMax))
+	return int64(v.optUint(name, raw, DurationMSMax))
 }
 
 // optBool decodes a boolean that may be absent: false.
@@ -111,7 +111,7 @@ func (v *values) optBase64(name string, raw []byte) []byte {
 
 var strictBase64 = base64.StdEncoding.Strict()
 
-// textMap decodes an object of strings, nil when it is absent or null. It
+// textMap decodes an object of strings, nil when it is absent or empty. It
 // refuses a name that repeats, more than entries members, and more than total
 // bytes of names and values together.
 func (v *values) textMap(name string, raw []byte, entries, total int) map[string]string {
@@ -139,7 +139,7 @@ func (v *values) textMap(name string, raw []byte, entries, total int) map[string
 			v.fail("%s: more than %d", name, entries)
 		}
 	}
-	if v.err != nil {
+	if v.err != nil || len(out) == 0 {
 		return nil
 	}
 	return out

@@ -35,7 +35,6 @@ type Welcome struct {
 const (
 	welcomeTextBytesMax = 256
 	welcomeReturnToMax  = 16
-	welcomeWindowMax    = 1 << 16
 )
 
 const (
@@ -82,11 +81,11 @@ func ParseWelcome(payload []byte) (Welcome, error) {
 		HeartbeatMS:        v.optMS("heartbeat_ms", raw[welcomeHeartbeat]),
 		HeartbeatTimeoutMS: v.optMS("heartbeat_timeout_ms", raw[welcomeHeartbeatTimeout]),
 		RequestTimeoutMS:   v.optMS("request_timeout_ms", raw[welcomeRequestTimeout]),
-		Window:             int(v.uint("window", raw[welcomeWindow], 1, welcomeWindowMax)),
+		Window:             int(v.uint("window", raw[welcomeWindow], 1, WindowMax)),
 		MaxFrame:           int(v.uint("max_frame", raw[welcomeMaxFrame], 1, FrameBytesMax)),
 		ResumeTTLMS:        v.optMS("resume_ttl_ms", raw[welcomeResumeTTL]),
 		LastRequestID:      uint32(v.optUint("last_request_id", raw[welcomeLastRequestID], 1<<32-1)),
-		TimeMS:             v.optMS("time_ms", raw[welcomeTime]),
+		TimeMS:             int64(v.optUint("time_ms", raw[welcomeTime], TimeMSMax)),
 		PollMS:             v.optMS("poll_ms", raw[welcomePoll]),
 	}
 	if v.err != nil {
@@ -112,7 +111,7 @@ func AppendWelcome(dst []byte, w *Welcome) []byte {
 	o.number("max_frame", uint64(max(w.MaxFrame, 0)))
 	o.ms("resume_ttl_ms", w.ResumeTTLMS)
 	o.number("last_request_id", uint64(w.LastRequestID))
-	o.ms("time_ms", w.TimeMS)
+	o.number("time_ms", uint64(max(w.TimeMS, 0)))
 	o.optMS("poll_ms", w.PollMS)
 	return o.close()
 }
