@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -79,11 +80,8 @@ func (f *Fleet) Echo(ctx context.Context, p Plan) (*Tally, error) {
 	begin := f.now()
 	from := begin + int64(p.Warmup)
 	until := from + int64(p.Duration)
-	done := make(chan struct{})
-	var watch errgroup.Group
-	watch.Go(func() error { p.watch(done); return nil })
 	conns := f.slots()
-	t, err := f.run(ctx, func(l *loop) phase {
+	return f.measure(ctx, p.Window, func(l *loop) phase {
 		l.setSize(p.Size)
 		l.span = span{from: from, until: until, byDue: p.Rate > 0}
 		if p.Rate == 0 {
@@ -94,35 +92,24 @@ func (f *Fleet) Echo(ctx context.Context, p Plan) (*Tally, error) {
 		return &openPhase{inflight: p.Inflight, until: until, giveUp: until + int64(drainTime),
 			plan: newSchedule(start, p.Rate*float64(len(l.conns))/float64(conns), len(l.conns))}
 	})
-	close(done)
-	_ = watch.Wait() // its function returns nil
-	t.Elapsed = p.Duration
-	return t, err
 }
 
-// watch calls Measured at its times; a phase that ends early ends it.
-func (p Plan) watch(done <-chan struct{}) {
-	if p.Measured == nil {
-		return
-	}
-	for _, step := range []struct {
-		wait   time.Duration
-		begins bool
-	}{{p.Warmup, true}, {p.Duration, false}} {
-		timer := time.NewTimer(step.wait)
-		select {
-		case <-timer.C:
-		case <-done:
-			timer.Stop()
-		}
-		p.Measured(step.begins)
-	}
+// measure runs a phase that has a window, and its watch beside it.
+func (f *Fleet) measure(ctx context.Context, w Window, start func(*loop) phase) (*Tally, error) {
+	done := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { w.watch(done) })
+	t, err := f.run(ctx, start)
+	close(done)
+	watch.Wait()
+	t.Elapsed = w.Duration
+	return t, err
 }
 
 // EchoOnce sends one request of size bytes on every connection that has sent
 // none, and blocks until all are answered or given up.
 func (f *Fleet) EchoOnce(ctx context.Context, size int) (*Tally, error) {
-	p := Plan{Inflight: 1, Size: size, Duration: 1}
+	p := Plan{Inflight: 1, Size: size, Window: Window{Duration: 1}}
 	if err := errors.Join(p.Validate(), f.allow(p)); err != nil {
 		return nil, err
 	}
@@ -143,18 +130,20 @@ func (f *Fleet) Hold(ctx context.Context) (*Tally, error) {
 	return t, err
 }
 
-// Churn opens and ends sessions for d after a warm-up, Parallel at a time. The
-// fleet must have no connections of its own.
-func (f *Fleet) Churn(ctx context.Context, warmup, d time.Duration) (*Tally, error) {
+// Churn opens and ends sessions, Parallel at a time, and blocks for the
+// window and the end of the last ones. The fleet must have no connections of
+// its own.
+func (f *Fleet) Churn(ctx context.Context, w Window) (*Tally, error) {
+	if err := w.Validate(); err != nil {
+		return nil, err
+	}
 	f.grow(f.cfg.Parallel)
-	from := f.now() + int64(warmup)
-	until := from + int64(d)
-	t, err := f.run(ctx, func(l *loop) phase {
+	from := f.now() + int64(w.Warmup)
+	until := from + int64(w.Duration)
+	return f.measure(ctx, w, func(l *loop) phase {
 		l.span = span{from: from, until: until}
 		return &churnPhase{until: until, giveUp: until + int64(f.cfg.Timeout)}
 	})
-	t.Elapsed = d
-	return t, err
 }
 
 // Leave ends all connections in an orderly way, within a few seconds.

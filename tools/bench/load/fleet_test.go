@@ -31,9 +31,11 @@ func newTestFleet(t *testing.T, cfg Config, n int) *Fleet {
 	return f
 }
 
-// shortPlan has no warm-up, so that even a machine that stalls for a while
+// short has no warm-up, so that even a machine that stalls for a while
 // answers something within the measured time.
-func shortPlan() Plan { return Plan{Inflight: 4, Size: 64, Duration: 250 * time.Millisecond} }
+var short = Window{Duration: 250 * time.Millisecond}
+
+func shortPlan() Plan { return Plan{Inflight: 4, Size: 64, Window: short} }
 
 // leave ends the fleet and checks that it went in order.
 func leave(t *testing.T, f *Fleet) {
@@ -114,7 +116,7 @@ func TestOpenLoopChargesAStall(t *testing.T) {
 		return echoAnswer(f)
 	}))
 	f := newTestFleet(t, DefaultConfig(g.addr()), 2)
-	tally, err := f.Echo(t.Context(), Plan{Inflight: 1, Size: 16, Rate: 1000, Duration: 2 * stall})
+	tally, err := f.Echo(t.Context(), Plan{Inflight: 1, Size: 16, Rate: 1000, Window: Window{Duration: 2 * stall}})
 	if err != nil || len(tally.Errors) > 0 {
 		t.Fatalf("errors %v, %v", tally.Errors, err)
 	}
@@ -235,7 +237,9 @@ func TestErrors(t *testing.T) {
 
 func TestRefusedAtHello(t *testing.T) {
 	g := newFakeGateway(t, func(g *fakeGateway) {
-		g.judge = func(wire.Hello) *wire.Frame { return &wire.Frame{Type: wire.TypeClose, Code: wire.CloseUnauthenticated} }
+		g.judge = func(wire.Hello) *wire.Frame {
+			return &wire.Frame{Type: wire.TypeClose, Code: wire.CloseUnauthenticated}
+		}
 	})
 	f, err := NewFleet(DefaultConfig(g.addr()))
 	if err != nil {
@@ -317,7 +321,7 @@ func TestRawAgainstGoroutines(t *testing.T) {
 		leave(t, f)
 	}
 	f := newTestFleet(t, cfg, 0)
-	if tally, err := f.Churn(t.Context(), 0, 300*time.Millisecond); err != nil || tally.Done == 0 || len(tally.Errors) > 0 {
+	if tally, err := f.Churn(t.Context(), short); err != nil || tally.Done == 0 || len(tally.Errors) > 0 {
 		t.Errorf("Churn: %+v, %v", tally, err)
 	}
 	cancel()
@@ -331,7 +335,7 @@ func TestChurn(t *testing.T) {
 	cfg := DefaultConfig(g.addr())
 	cfg.Parallel = 20
 	f := newTestFleet(t, cfg, 0)
-	tally, err := f.Churn(t.Context(), 0, 300*time.Millisecond)
+	tally, err := f.Churn(t.Context(), short)
 	if err != nil || tally.Done == 0 || len(tally.Errors) > 0 || f.Open() != 0 {
 		t.Errorf("Churn: done %d, errors %v, open %d, %v", tally.Done, tally.Errors, f.Open(), err)
 	}

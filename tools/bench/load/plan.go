@@ -23,11 +23,43 @@ type Plan struct {
 	// Rate, when not 0, makes it an open loop of that many requests a second
 	// in all, evenly spaced.
 	Rate float64
+	Window
+}
+
+// Window is when a phase measures.
+type Window struct {
 	// Warmup comes before the measured Duration.
 	Warmup, Duration time.Duration
 	// Measured, when set, is called as the measured time begins and as it
 	// ends, from a goroutine of the call, for what else is to be read then.
 	Measured func(begins bool)
+}
+
+// Validate reports a window that cannot be.
+func (w Window) Validate() error {
+	if w.Warmup < 0 || w.Duration <= 0 {
+		return fmt.Errorf("duration: %v after a warm-up of %v, want more than 0", w.Duration, w.Warmup)
+	}
+	return nil
+}
+
+// watch calls Measured at its times; a phase that ends early ends it.
+func (w Window) watch(done <-chan struct{}) {
+	if w.Measured == nil {
+		return
+	}
+	for _, step := range []struct {
+		wait   time.Duration
+		begins bool
+	}{{w.Warmup, true}, {w.Duration, false}} {
+		timer := time.NewTimer(step.wait)
+		select {
+		case <-timer.C:
+		case <-done:
+			timer.Stop()
+		}
+		w.Measured(step.begins)
+	}
 }
 
 // Validate reports every setting that cannot work.
@@ -42,10 +74,7 @@ func (p Plan) Validate() error {
 	if p.Rate < 0 || p.Rate > 1e9 {
 		errs = append(errs, fmt.Errorf("rate: %v a second, want 0 (closed loop) to 1e9", p.Rate))
 	}
-	if p.Warmup < 0 || p.Duration <= 0 {
-		errs = append(errs, fmt.Errorf("duration: %v after a warm-up of %v, want more than 0", p.Duration, p.Warmup))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, p.Window.Validate())...)
 }
 
 // fits tells whether what the gateways' WELCOMEs allow suffices for p.

@@ -1,0 +1,212 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/holdfast-io/holdfast/tools/bench/load"
+	"github.com/holdfast-io/holdfast/tools/bench/proc"
+)
+
+// EchoOptions is what Echo is to do.
+type EchoOptions struct {
+	Server
+	Conns, Inflight, Size int
+	// Rate is 0 for the closed loop, else requests a second in all.
+	Rate             float64
+	Warmup, Duration time.Duration
+	Rounds           int
+	// Baseline also measures the bare servers, in the same rounds.
+	Baseline bool
+}
+
+// Validate reports every setting that cannot work.
+func (o EchoOptions) Validate() error {
+	return errors.Join(o.Server.validate(o.Baseline), atLeast("conns", o.Conns, 1), atLeast("rounds", o.Rounds, 1), o.plan().Validate())
+}
+
+func (o EchoOptions) plan() load.Plan {
+	return load.Plan{Inflight: o.Inflight, Size: o.Size, Rate: o.Rate,
+		Window: load.Window{Warmup: o.Warmup, Duration: o.Duration}}
+}
+
+// EchoRound is one subject's part of one round.
+type EchoRound struct {
+	Subject string           `json:"subject"`
+	Round   int              `json:"round"`
+	Conns   int              `json:"conns"`
+	Rate    float64          `json:"rate"`
+	P50     float64          `json:"p50_us"`
+	P99     float64          `json:"p99_us"`
+	P999    float64          `json:"p999_us"`
+	Errors  map[string]int64 `json:"errors,omitempty"`
+	cost
+}
+
+// EchoSummary is one subject over all rounds.
+type EchoSummary struct {
+	Subject string `json:"subject"`
+	Rate    Spread `json:"rate"`
+	// OfNetpoll is the rate as a share of the bare netpoll server's in the
+	// same round.
+	OfNetpoll   Spread            `json:"of_netpoll"`
+	P50         Spread            `json:"p50_us"`
+	P99         Spread            `json:"p99_us"`
+	P999        Spread            `json:"p999_us"`
+	CPU         map[string]Spread `json:"cpu_us"`
+	ServerCPU   Spread            `json:"server_cpu_us"`
+	LoaderCPU   Spread            `json:"loader_cpu_us"`
+	HeapObjects Spread            `json:"heap_objects"`
+	Errors      map[string]int64  `json:"errors,omitempty"`
+}
+
+// EchoReport is what Echo found out.
+type EchoReport struct {
+	Machine  proc.Machine  `json:"machine"`
+	Conns    int           `json:"conns"`
+	Inflight int           `json:"inflight"`
+	Size     int           `json:"size"`
+	OpenRate float64       `json:"open_rate,omitempty"` // 0: closed loop
+	Warmup   string        `json:"warmup"`
+	Duration string        `json:"duration"`
+	Rounds   []EchoRound   `json:"rounds"`
+	Summary  []EchoSummary `json:"summary"`
+}
+
+// Failed tells whether anything went wrong under load.
+func (r *EchoReport) Failed() bool {
+	for _, s := range r.Summary {
+		if len(s.Errors) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Of returns the summary of one subject.
+func (r *EchoReport) Of(name string) EchoSummary {
+	for _, s := range r.Summary {
+		if s.Subject == name {
+			return s
+		}
+	}
+	return EchoSummary{Subject: name}
+}
+
+// Echo measures and blocks for all rounds. What fails under load is in the
+// report; an error means that there is none.
+func Echo(ctx context.Context, o EchoOptions) (*EchoReport, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	subjects, stop, err := withBaselines(ctx, o.Server, o.Baseline, Netpoll, Goroutines)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	r := &EchoReport{Machine: proc.DescribeMachine(), Conns: o.Conns, Inflight: o.Inflight, Size: o.Size,
+		OpenRate: o.Rate, Warmup: o.Warmup.String(), Duration: o.Duration.String()}
+	for n := range o.Rounds {
+		for _, s := range subjects {
+			round, err := s.echo(ctx, o)
+			if err != nil {
+				return nil, fmt.Errorf("%s, round %d: %w", s.name, n+1, err)
+			}
+			round.Round = n + 1
+			r.Rounds = append(r.Rounds, round)
+		}
+	}
+	for _, s := range subjects {
+		r.Summary = append(r.Summary, summarizeEcho(s.name, r.Rounds))
+	}
+	return r, nil
+}
+
+// echo measures one subject once: connect, load, leave.
+func (s subject) echo(ctx context.Context, o EchoOptions) (EchoRound, error) {
+	fleet, err := load.NewFleet(s.config())
+	if err != nil {
+		return EchoRound{}, err
+	}
+	defer fleet.Close()
+	connected, err := fleet.Connect(ctx, o.Conns)
+	if err != nil {
+		return EchoRound{}, err
+	}
+	m := &meter{server: s.Server}
+	plan := o.plan()
+	plan.Measured = m.at(ctx)
+	t, err := fleet.Echo(ctx, plan)
+	if err != nil {
+		return EchoRound{}, err
+	}
+	conns := fleet.Open()
+	left, err := fleet.Leave(ctx)
+	if err := errors.Join(err, m.err); err != nil {
+		return EchoRound{}, err
+	}
+	errs := addCounts(maps.Clone(t.Errors), connected.Errors, left.Errors)
+	return EchoRound{Subject: s.name, Conns: conns, Rate: t.Rate(), P50: us(t, 50), P99: us(t, 99), P999: us(t, 99.9),
+		Errors: errs, cost: m.per(t.Done)}, nil
+}
+
+func us(t *load.Tally, percentile float64) float64 {
+	return float64(t.Percentile(percentile)) / float64(time.Microsecond)
+}
+
+// addCounts adds the others to sum; an empty result is nil.
+func addCounts(sum map[string]int64, others ...map[string]int64) map[string]int64 {
+	if sum == nil {
+		sum = map[string]int64{}
+	}
+	for _, o := range others {
+		for k, n := range o {
+			sum[k] += n
+		}
+	}
+	if len(sum) == 0 {
+		return nil
+	}
+	return sum
+}
+
+func summarizeEcho(name string, rounds []EchoRound) EchoSummary {
+	netpoll := map[int]float64{}
+	var own []EchoRound
+	for _, r := range rounds {
+		if r.Subject == Netpoll {
+			netpoll[r.Round] = r.Rate
+		}
+		if r.Subject == name {
+			own = append(own, r)
+		}
+	}
+	figure := func(f func(EchoRound) float64) Spread {
+		return gather(own, func(r EchoRound) (float64, bool) { return f(r), true })
+	}
+	s := EchoSummary{
+		Subject: name,
+		Rate:    figure(func(r EchoRound) float64 { return r.Rate }),
+		P50:     figure(func(r EchoRound) float64 { return r.P50 }),
+		P99:     figure(func(r EchoRound) float64 { return r.P99 }),
+		P999:    figure(func(r EchoRound) float64 { return r.P999 }),
+		OfNetpoll: gather(own, func(r EchoRound) (float64, bool) {
+			base := netpoll[r.Round]
+			return r.Rate / max(base, 1), base > 0
+		}),
+		ServerCPU:   gather(own, func(r EchoRound) (float64, bool) { return r.Server, r.Server > 0 }),
+		LoaderCPU:   figure(func(r EchoRound) float64 { return r.Loader }),
+		HeapObjects: gather(own, func(r EchoRound) (float64, bool) { return r.HeapObjects, r.HeapObjects > 0 }),
+		CPU:         map[string]Spread{},
+	}
+	for _, r := range own {
+		s.Errors = addCounts(s.Errors, r.Errors)
+		for role := range r.CPU {
+			s.CPU[role] = figure(func(r EchoRound) float64 { return r.CPU[role] })
+		}
+	}
+	return s
+}
