@@ -44,7 +44,7 @@ func ExampleProtocolError() {
 	}
 	// Output:
 	// 4501 FRAME_TOO_LARGE: length: 1195725856 bytes, at most 65536
-	// CLOSE of 47 bytes
+	// CLOSE of 46 bytes
 }
 
 // The same frame in both encodings.

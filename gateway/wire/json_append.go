@@ -6,7 +6,8 @@ import (
 )
 
 // AppendJSON encodes f as one JSON frame and returns the extended dst. It
-// refuses, with dst as it was, what ParseJSON would refuse.
+// refuses, with dst as it was, what ParseJSON would refuse. The caller holds it
+// to max_frame: base64 makes a payload longer by a third.
 //
 // A payload that is JSON goes into the frame as it is, without the white space
 // around it; it may hold line breaks, which matters to SSE. Any other payload,
