@@ -67,7 +67,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 
 // dialFirst tries each endpoint once.
 func (c *Client) dialFirst(ctx context.Context, endpoints int) (*connection, error) {
-	var errs []error
+	var all error
 	for range endpoints {
 		conn, err := c.connect(ctx)
 		if err == nil {
@@ -76,13 +76,17 @@ func (c *Client) dialFirst(ctx context.Context, endpoints int) (*connection, err
 		if refusal, ok := errors.AsType[*CloseError](err); ok && !refusal.Code.Reconnect().ComesBack() {
 			return nil, err
 		}
-		errs = append(errs, err)
+		if all == nil {
+			all = err
+		} else {
+			all = fmt.Errorf("%w; %w", all, err) // one line, unlike errors.Join
+		}
 		if ctx.Err() != nil {
 			break
 		}
 		c.link.rotation.advance()
 	}
-	return nil, errors.Join(errs...)
+	return nil, all
 }
 
 // Session returns what the latest WELCOME said, whether or not its connection

@@ -3,7 +3,10 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
@@ -62,11 +65,18 @@ func (e *StatusError) Error() string {
 // shows, so that logs stay readable.
 const payloadExcerptBytes = 200
 
+// excerpt shows the beginning of a payload on one line.
 func excerpt(b []byte) string {
+	more := ""
 	if len(b) > payloadExcerptBytes {
-		return string(b[:payloadExcerptBytes]) + "..."
+		b, more = b[:payloadExcerptBytes], "..."
 	}
-	return string(b)
+	return strings.Map(func(r rune) rune {
+		if !strconv.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, string(b)) + more
 }
 
 // NotRun reports whether the gateway says that the request was not run: it may

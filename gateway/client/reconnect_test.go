@@ -157,7 +157,7 @@ func TestHeartbeat(t *testing.T) {
 	bubble(t, func(t *testing.T, g *scripted, cfg Config) {
 		var lost error
 		cfg.OnState = func(ch Change) {
-			if ch.State == StateWaiting {
+			if ch.State == StateWaiting && lost == nil {
 				lost = ch.Err
 			}
 		}
