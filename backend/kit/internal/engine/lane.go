@@ -1,0 +1,206 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
+)
+
+// task is one packet on its way through the engine.
+type task struct {
+	packet  *holdfast.Packet
+	batch   *batch
+	lane    *lane
+	command *command // nil while unknown
+	index   int32    // in the batch
+	class   class
+	awaited bool // the batch's answer waits for it
+	waits   bool // counts against MaxWaiting until it starts
+
+	// guarded by the shard's mu
+	next    *task // the next packet of the lane
+	also    *task // further attempts of this packet, answered with it
+	startBy int64 // the latest of all attempts; 0 = no bound
+
+	answered bool // guarded by the batch's mu
+}
+
+// lane is what one session has here: the packets that run or wait, in order, and
+// what is known of those that ran. While head is set exactly one goroutine, its
+// drainer, runs the head and moves on to the next.
+type lane struct {
+	shard *shard // static
+
+	// guarded by shard.mu
+	session    string
+	head, tail *task
+	last       int64 // the highest seq admitted
+	floor      int64 // answers at or below it are no longer kept
+	seen       int64 // Unix ms of the last packet
+}
+
+// verdict says what place made of a packet.
+type verdict uint8
+
+const (
+	leads    verdict = iota // its lane was idle: the caller must have it drained
+	follows                 // it waits behind an earlier packet of its lane
+	joined                  // an attempt of the same packet runs or waits
+	repeated                // it ran; the answer was kept
+	lost                    // it ran; the answer was not kept
+	refused                 // the process is leaving, or too much waits
+)
+
+// shard holds a share of the lanes and of the kept answers.
+type shard struct {
+	mu    sync.Mutex
+	lanes map[string]*lane
+	kept  kept
+	limit int // lanes
+	stats Stats
+	_     [64]byte // keeps neighbours' locks off this cache line
+}
+
+func (s *shard) init(cfg Config) {
+	s.lanes = make(map[string]*lane)
+	s.limit = max(1, cfg.Sessions/shards)
+	s.kept.limit = max(1, cfg.Answers/shards)
+	s.kept.bytesMax = max(1, cfg.Bytes/shards)
+}
+
+// place puts t into its lane, unless it is a repeat or the engine has no room.
+// With repeated, lost and refused it returns the answer.
+func (e *Engine) place(t *task, nowMS int64) (verdict, Answer) {
+	s := e.shardOf(t.packet.Session)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lanes[t.packet.Session]
+	if l == nil {
+		l = s.add(t.packet.Session)
+	}
+	l.seen = nowMS
+	t.lane = l
+	if t.packet.Seq <= l.last {
+		if v, a := l.repeatLocked(t); v != leads {
+			return v, a
+		}
+	}
+	switch {
+	case e.draining.Load():
+		s.stats.Refused[draining]++
+		return refused, Answer{Refused: Draining}
+	case l.head == nil && t.class == fast: // starts at once
+	case e.waiting.Add(1) > int64(e.cfg.MaxWaiting):
+		e.waiting.Add(-1)
+		s.stats.Refused[queueFull]++
+		return refused, Answer{Refused: QueueFull}
+	default:
+		t.waits = true
+	}
+	l.last = max(l.last, t.packet.Seq)
+	if l.head == nil {
+		l.head, l.tail = t, t
+		return leads, Answer{}
+	}
+	l.tail.next = t
+	l.tail = t
+	return follows, Answer{}
+}
+
+// repeatLocked finds what became of a seq that is not above the highest one. It
+// returns leads for one that never ran here.
+func (l *lane) repeatLocked(t *task) (verdict, Answer) {
+	s, seq := l.shard, t.packet.Seq
+	for was := l.head; was != nil; was = was.next {
+		if was.packet.Seq == seq {
+			t.also, was.also = was.also, t
+			if was.startBy != 0 {
+				was.startBy = max(was.startBy, t.startBy)
+			}
+			if t.startBy == 0 {
+				was.startBy = 0
+			}
+			s.stats.Joined++
+			return joined, Answer{}
+		}
+	}
+	if a, ok := s.kept.find(l, seq); ok {
+		s.stats.Repeated++
+		return repeated, a
+	}
+	if seq <= l.floor {
+		s.stats.Lost++
+		return lost, Answer{Status: statusDataLoss, Payload: []byte(`{"message":"already run; the answer is no longer kept"}`)}
+	}
+	return leads, Answer{}
+}
+
+// begin returns the head for its drainer, and until when it may start.
+func (l *lane) begin() (head *task, startBy int64) {
+	l.shard.mu.Lock()
+	defer l.shard.mu.Unlock()
+	if l.head == nil {
+		return nil, 0
+	}
+	return l.head, l.head.startBy
+}
+
+// finish takes the head off its lane, remembers its answer, and returns it with
+// the next head, which the caller must run or hand on, and until when that one
+// may start.
+func (l *lane) finish(a Answer, inline bool, now time.Time) (done, next *task, startBy int64) {
+	s := l.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done = l.head
+	next = done.next
+	l.head = next
+	if next == nil {
+		l.tail = nil
+	} else {
+		startBy = next.startBy
+	}
+	s.stats.count(a, inline)
+	if a.Refused == NotRefused {
+		l.seen = now.UnixMilli()
+		s.kept.add(entry{lane: l, seq: done.packet.Seq, at: l.seen, status: a.Status, payload: a.Payload})
+	}
+	return done, next, startBy
+}
+
+// add makes a lane. When there are too many it first forgets the idlest of a few.
+func (s *shard) add(session string) *lane {
+	if len(s.lanes) >= s.limit {
+		var idlest *lane
+		tries := 8 // a sample: a map walk starts anywhere
+		for _, l := range s.lanes {
+			if l.head == nil && (idlest == nil || l.seen < idlest.seen) {
+				idlest = l
+			}
+			if tries--; tries == 0 {
+				break
+			}
+		}
+		if idlest != nil {
+			delete(s.lanes, idlest.session)
+		}
+	}
+	l := &lane{shard: s, session: session}
+	s.lanes[session] = l
+	return l
+}
+
+// sweep forgets what was last used before oldest.
+func (s *shard) sweep(oldest int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.kept.n > 0 && s.kept.oldest().at < oldest {
+		s.kept.drop()
+	}
+	for session, l := range s.lanes {
+		if l.head == nil && l.seen < oldest {
+			delete(s.lanes, session)
+		}
+	}
+}
