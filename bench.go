@@ -14,7 +14,6 @@ import (
 
 	"github.com/holdfast-io/holdfast/backend/logic/keys"
 	"github.com/holdfast-io/holdfast/tools/bench"
-	"github.com/holdfast-io/holdfast/tools/bench/load"
 )
 
 // benchTokenTTL outlives every benchmark.
@@ -23,7 +22,7 @@ const benchTokenTTL = 24 * time.Hour
 // newBenchCommand measures a gateway, or starts one and measures it.
 func newBenchCommand() *cobra.Command {
 	return group("bench", "Measure a gateway",
-		newBenchEcho(), newBenchIdle(), newBenchConnect(),
+		newBenchAll(), newBenchEcho(), newBenchIdle(), newBenchConnect(),
 		newBenchServe(bench.Netpoll), newBenchServe(bench.Goroutines))
 }
 
@@ -70,7 +69,7 @@ func (b *benchFlags) server() (bench.Server, error) {
 }
 
 // tokens is nil where no token was asked for.
-func (b *benchFlags) tokens() (load.TokenSource, error) {
+func (b *benchFlags) tokens() (bench.TokenSource, error) {
 	switch {
 	case b.token != "":
 		return func(int) (string, error) { return b.token, nil }, nil
@@ -207,6 +206,48 @@ func newBenchConnect() *cobra.Command {
 		o.Server.Parallel = *parallel
 		o.Baseline, o.Rounds = b.baseline, roundsOr(*rounds, b.baseline)
 		return b.measure(cmd, o, func(ctx context.Context) (bench.Report, error) { return bench.Connect(ctx, o) })
+	}
+	return cmd
+}
+
+// newBenchAll needs no gateway: it starts one.
+func newBenchAll() *cobra.Command {
+	o := bench.DefaultAllOptions()
+	cmd := &cobra.Command{
+		Use:   "all",
+		Short: "Start a gateway and an echo backend and measure what docs/benchmarks.md states",
+		Args:  cobra.NoArgs,
+	}
+	b := &benchFlags{}
+	f := cmd.Flags()
+	f.StringVar(&o.GatewayConfig, "gateway-config", o.GatewayConfig, "configuration of the gateway; addresses are overridden")
+	f.StringVar(&o.EchoConfig, "echo-config", o.EchoConfig, "configuration of the backend; addresses are overridden")
+	f.DurationVar(&o.Warmup, "warmup", o.Warmup, "load before anything is measured, in each measurement")
+	f.DurationVar(&o.Duration, "duration", o.Duration, "measured time of each measurement")
+	f.IntVar(&o.Rounds, "rounds", o.Rounds, "rounds")
+	f.IntVar(&o.Idle.High, "conns", o.Idle.High, "connections at the upper end of the memory slope")
+	f.IntVar(&o.Idle.Low, "low", o.Idle.Low, "connections at the lower end of the memory slope")
+	f.BoolVar(&b.json, "json", false, "print the report as JSON")
+	out := f.String("out", "", "folder for bench.json and bench.md")
+	check := f.Bool("check", false, "fail when a goal is missed")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o.Progress = cmd.ErrOrStderr()
+		missed := false
+		err := b.measure(cmd, o, func(ctx context.Context) (bench.Report, error) {
+			r, err := bench.All(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			missed = r.Missed()
+			if *out != "" {
+				err = r.Write(*out)
+			}
+			return r, err
+		})
+		if err == nil && *check && missed {
+			return errors.New("bench: a goal was missed, see the report")
+		}
+		return err
 	}
 	return cmd
 }

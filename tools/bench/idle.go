@@ -56,12 +56,54 @@ type IdleRound struct {
 	Errors     map[string]int64 `json:"errors,omitempty"`
 }
 
+// IdleSummary is one server over all rounds.
+type IdleSummary struct {
+	Subject   string           `json:"subject"`
+	PerIdle   Spread           `json:"per_idle_conn_bytes"`
+	PerEchoed Spread           `json:"per_echoed_conn_bytes"`
+	Errors    map[string]int64 `json:"errors,omitempty"`
+}
+
 // IdleReport is what Idle found out.
 type IdleReport struct {
-	Machine proc.Machine `json:"machine"`
-	Low     int          `json:"low_conns"`
-	High    int          `json:"high_conns"`
-	Rounds  []IdleRound  `json:"rounds"`
+	Machine proc.Machine  `json:"machine"`
+	Low     int           `json:"low_conns"`
+	High    int           `json:"high_conns"`
+	Rounds  []IdleRound   `json:"rounds"`
+	Summary []IdleSummary `json:"summary"`
+}
+
+// Of returns the summary of one subject.
+func (r *IdleReport) Of(name string) IdleSummary {
+	for _, s := range r.Summary {
+		if s.Subject == name {
+			return s
+		}
+	}
+	return IdleSummary{Subject: name}
+}
+
+// add takes the rounds of another server life into r.
+func (r *IdleReport) add(rounds ...IdleRound) {
+	r.Rounds = append(r.Rounds, rounds...)
+	r.Summary = nil
+	for _, x := range r.Rounds {
+		if r.Of(x.Subject).PerIdle.Known() {
+			continue
+		}
+		s := IdleSummary{Subject: x.Subject}
+		same := func(f func(IdleRound) float64) Spread {
+			return gather(r.Rounds, func(y IdleRound) (float64, bool) { return f(y), y.Subject == x.Subject })
+		}
+		s.PerIdle = same(func(y IdleRound) float64 { return y.PerIdle })
+		s.PerEchoed = same(func(y IdleRound) float64 { return y.PerEchoed })
+		for _, y := range r.Rounds {
+			if y.Subject == x.Subject {
+				s.Errors = addCounts(s.Errors, y.Errors)
+			}
+		}
+		r.Summary = append(r.Summary, s)
+	}
 }
 
 // Failed tells whether any connection failed.
@@ -78,7 +120,7 @@ func (r *IdleReport) Failed() bool {
 // that earlier connections have left behind in the server's heap would hide
 // what new ones need, so measure a server that has just been started.
 func Idle(ctx context.Context, o IdleOptions) (*IdleReport, error) {
-	if err := o.Validate(); err != nil {
+	if err := errors.Join(o.Validate(), proc.CheckDescriptors(o.High)); err != nil {
 		return nil, err
 	}
 	subjects, stop, err := withBaselines(ctx, o.Server, o.Baseline, Netpoll)
@@ -92,7 +134,7 @@ func Idle(ctx context.Context, o IdleOptions) (*IdleReport, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
-		r.Rounds = append(r.Rounds, round)
+		r.add(round)
 	}
 	return r, nil
 }

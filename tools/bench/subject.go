@@ -24,12 +24,16 @@ type Process struct {
 	PID  int    `json:"pid"`
 }
 
+// TokenSource gives the token of connection i, counted from 0; see
+// load.TokenSource.
+type TokenSource = load.TokenSource
+
 // Server says how to reach what is measured.
 type Server struct {
 	// Endpoint is empty when only the baselines are wanted.
 	Endpoint string
 	// Tokens may be nil.
-	Tokens load.TokenSource
+	Tokens TokenSource
 	// Processes may be empty: CPU time is then not reported. The first is the
 	// one whose memory is measured.
 	Processes []Process

@@ -142,14 +142,20 @@ func (r *IdleReport) machine() proc.Machine { return r.Machine }
 
 func (r *IdleReport) tables() []table {
 	t := table{
-		title: fmt.Sprintf("idle: resident bytes a connection, slope from %d to %d connections", r.Low, r.High),
-		columns: []string{"server", "idle", "after one message", "MB with none", fmt.Sprintf("MB with %d", r.Low),
-			fmt.Sprintf("MB with %d", r.High), "settled", "errors"},
+		title:   fmt.Sprintf("idle: resident bytes a connection, slope from %d to %d connections", r.Low, r.High),
+		columns: []string{"server", "idle", "after one message", "errors"},
 	}
-	mb := func(n int64) string { return fmt.Sprintf("%.1f", float64(n)/(1<<20)) }
+	for _, s := range r.Summary {
+		t.rows = append(t.rows, []string{s.Subject, s.PerIdle.Text("%.0f"), s.PerEchoed.Text("%.0f"), errorText(s.Errors)})
+	}
+	mb := func(n int64) float64 { return float64(n) / (1 << 20) }
 	for _, x := range r.Rounds {
-		t.rows = append(t.rows, []string{x.Subject, fmt.Sprintf("%.0f", x.PerIdle), fmt.Sprintf("%.0f", x.PerEchoed),
-			mb(x.Empty), mb(x.LowEchoed), mb(x.HighEchoed), fmt.Sprint(x.Calm), errorText(x.Errors)})
+		settled := ""
+		if !x.Calm {
+			settled = "; not settled"
+		}
+		t.notes = append(t.notes, fmt.Sprintf("%s: %.1f MB with none, %.1f with %d, %.1f with %d%s", x.Subject,
+			mb(x.Empty), mb(x.LowEchoed), r.Low, mb(x.HighEchoed), r.High, settled))
 	}
 	return []table{t}
 }

@@ -62,8 +62,8 @@ func TestClosedLoop(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if tally.Done == 0 || len(tally.Errors) > 0 || tally.Latency.TotalCount() != tally.Done {
-					t.Errorf("done %d, latencies %d, errors %v", tally.Done, tally.Latency.TotalCount(), tally.Errors)
+				if tally.Done == 0 || len(tally.Errors) > 0 || tally.latency.TotalCount() != tally.Done {
+					t.Errorf("done %d, latencies %d, errors %v", tally.Done, tally.latency.TotalCount(), tally.Errors)
 				}
 				if tally.Elapsed != p.Duration || tally.Rate() <= 0 {
 					t.Errorf("elapsed %v, rate %v", tally.Elapsed, tally.Rate())
@@ -127,7 +127,7 @@ func TestOpenLoopChargesAStall(t *testing.T) {
 	// longer than half of it. A loader that only timed what it sent would
 	// know two slow ones.
 	slow := int64(0)
-	for _, bar := range tally.Latency.Distribution() {
+	for _, bar := range tally.latency.Distribution() {
 		if bar.From >= int64(stall/2) {
 			slow += bar.Count
 		}

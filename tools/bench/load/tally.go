@@ -36,9 +36,9 @@ type Tally struct {
 	Done int64
 	// Elapsed is the measured time.
 	Elapsed time.Duration
-	// Latency is in nanoseconds. An exchange that never completed is in it
+	// latency is in nanoseconds. An exchange that never completed is in it
 	// with the time it had waited when the phase ended: a lower bound.
-	Latency *hdrhistogram.Histogram
+	latency *hdrhistogram.Histogram
 	// Errors counts by kind; empty when all went well.
 	Errors map[string]int64
 	// Pushes and Pings count what the server sent on its own.
@@ -48,7 +48,7 @@ type Tally struct {
 // NewTally returns an empty Tally.
 func NewTally() *Tally {
 	return &Tally{
-		Latency: hdrhistogram.New(latencyMin, latencyMax, latencyDigits),
+		latency: hdrhistogram.New(latencyMin, latencyMax, latencyDigits),
 		Errors:  map[string]int64{},
 	}
 }
@@ -72,7 +72,7 @@ func (t *Tally) Failures() int64 {
 
 // Percentile returns a latency; p is 50, 99, 99.9.
 func (t *Tally) Percentile(p float64) time.Duration {
-	return time.Duration(t.Latency.ValueAtPercentile(p))
+	return time.Duration(t.latency.ValueAtPercentile(p))
 }
 
 // Add puts what u has counted into t. Elapsed becomes the longer one.
@@ -81,7 +81,7 @@ func (t *Tally) Add(u *Tally) {
 	t.Pushes += u.Pushes
 	t.Pings += u.Pings
 	t.Elapsed = max(t.Elapsed, u.Elapsed)
-	t.Latency.Merge(u.Latency) // same bounds, so nothing is dropped
+	t.latency.Merge(u.latency) // same bounds, so nothing is dropped
 	for k, n := range u.Errors {
 		t.Errors[k] += n
 	}
@@ -89,7 +89,7 @@ func (t *Tally) Add(u *Tally) {
 
 // record adds one latency, clamped to what the histogram can hold.
 func (t *Tally) record(d int64) {
-	_ = t.Latency.RecordValue(min(max(d, latencyMin), latencyMax)) // clamped, so it cannot fail
+	_ = t.latency.RecordValue(min(max(d, latencyMin), latencyMax)) // clamped, so it cannot fail
 }
 
 func (t *Tally) fail(kind string) { t.Errors[kind]++ }

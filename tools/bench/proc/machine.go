@@ -2,6 +2,7 @@ package proc
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -48,6 +49,22 @@ func DescribeMachine() Machine {
 		}
 	}
 	return m
+}
+
+// descriptorsBeside is what a process needs besides its connections.
+const descriptorsBeside = 100
+
+// CheckDescriptors tells whether a process may have conns connections. Go
+// raises the soft limit to the hard one by itself.
+func CheckDescriptors(conns int) error {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		return fmt.Errorf("descriptor limit: %w", err)
+	}
+	if l.Max < uint64(conns+descriptorsBeside) {
+		return fmt.Errorf("descriptor limit: %d is too low for %d connections (ulimit -Hn)", l.Max, conns)
+	}
+	return nil
 }
 
 func cpuModel(cpuinfo []byte) string {
