@@ -56,7 +56,7 @@ func (c *Client) attempt(ctx context.Context, e endpoint) (*connection, error) {
 	hello.Ticket = e.ticket
 	s, err := c.greet(t, hello)
 	if !stop() {
-		err = context.Cause(ctx)
+		err = ctxError(ctx)
 	}
 	if err != nil {
 		t.Close()

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -123,6 +124,16 @@ func (e *CloseError) Error() string {
 		s += ": " + e.Reason
 	}
 	return s
+}
+
+// ctxError is why ctx ended: its Err, which callers look for, and the cause where
+// somebody gave one.
+func ctxError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == err { // the very same value, not one that wraps it
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // follow notes the GOAWAY that came before the CLOSE; g may be nil.

@@ -76,7 +76,7 @@ func (c *Client) submit(ctx context.Context, command string, payload []byte) (<-
 		case <-ctx.Done():
 		}
 	}
-	return nil, context.Cause(ctx)
+	return nil, ctxError(ctx)
 }
 
 func (c *Client) sendOn(conn *connection, command string, payload []byte) (<-chan result, error) {
@@ -107,7 +107,7 @@ func (c *Client) await(ctx context.Context, call <-chan result) result {
 		case r := <-call: // both at once: the reply is worth more
 			return r
 		default:
-			return result{err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, context.Cause(ctx))}
+			return result{err: fmt.Errorf("%w: %w", ErrOutcomeUnknown, ctxError(ctx))}
 		}
 	}
 }
