@@ -46,7 +46,7 @@ func (p Policy) Validate() error {
 // Claims is what a good token says.
 type Claims struct {
 	UID       string
-	ExpiresAt time.Time // zero: never
+	ExpiresAt time.Time // from then on Verify refuses it, so with the leeway; zero: never
 }
 
 // Ring is a set of keys, each found by its kid. It does not change, so it may be
@@ -54,7 +54,7 @@ type Claims struct {
 type Ring struct {
 	keys   map[string]Key
 	parser *jwt.Parser
-	now    func() time.Time
+	leeway time.Duration
 }
 
 // NewRing returns a ring that judges by the clock now.
@@ -62,7 +62,7 @@ func NewRing(p Policy, now func() time.Time, keys ...Key) (*Ring, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Ring{keys: map[string]Key{}, now: now}
+	r := &Ring{keys: map[string]Key{}, leeway: p.Leeway}
 	for _, k := range keys {
 		if _, twice := r.keys[k.kid]; twice {
 			return nil, fmt.Errorf("two keys with kid %q", k.kid)
@@ -110,7 +110,7 @@ func (r *Ring) Verify(token string) (Claims, error) {
 	}
 	c := Claims{UID: claims.Subject}
 	if claims.ExpiresAt != nil {
-		c.ExpiresAt = earlier(claims.ExpiresAt.Time, farthest)
+		c.ExpiresAt = earlier(claims.ExpiresAt.Add(r.leeway), farthest)
 	}
 	return c, nil
 }

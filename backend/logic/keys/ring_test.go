@@ -164,7 +164,7 @@ func TestExpiresAt(t *testing.T) {
 		exp  any
 		want time.Time
 	}{
-		{clock.Add(time.Hour).Unix(), clock.Add(time.Hour)},
+		{clock.Add(time.Hour).Unix(), clock.Add(time.Hour + policy.Leeway)},
 		{nil, time.Time{}},
 		{json.Number("1e17"), farthest},
 		{json.Number("9000000000000000000"), farthest},
