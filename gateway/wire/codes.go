@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"net/http"
-	"strconv"
-)
+import "strconv"
 
 // CloseCode says why a connection was closed, and so what the client does
 // next. On WebSocket it is the close code too.
@@ -40,31 +37,31 @@ type closeRule struct {
 	code     CloseCode
 	name     string
 	reaction Reaction
-	http     int // of a refusal on long poll and SSE
+	http     int // status of a refusal on long poll and SSE; net/http would be a heavy import for a number
 }
 
 var closeRules = []closeRule{
-	{CloseNormal, "NORMAL", ReactionNone, http.StatusUnauthorized}, // the bearer's session has ended
-	{CloseDraining, "DRAINING", ReactionFollow, http.StatusServiceUnavailable},
-	{CloseHeartbeatTimeout, "HEARTBEAT_TIMEOUT", ReactionResume, http.StatusServiceUnavailable},
-	{CloseSlowConsumer, "SLOW_CONSUMER", ReactionResumeOrSync, http.StatusServiceUnavailable},
-	{CloseOverloaded, "OVERLOADED", ReactionBackoff, http.StatusServiceUnavailable},
-	{CloseSessionExpired, "SESSION_EXPIRED", ReactionFresh, http.StatusGone},
-	{CloseHelloTimeout, "HELLO_TIMEOUT", ReactionBackoff, http.StatusRequestTimeout},
-	{CloseInternal, "INTERNAL", ReactionBackoff, http.StatusInternalServerError},
-	{CloseBackendUnavailable, "BACKEND_UNAVAILABLE", ReactionBackoff, http.StatusServiceUnavailable},
-	{CloseLifetime, "LIFETIME", ReactionResumeOrReconnect, http.StatusServiceUnavailable},
-	{CloseTakenOver, "TAKEN_OVER", ReactionNone, http.StatusConflict},
-	{CloseTicketInvalid, "TICKET_INVALID", ReactionScheduler, http.StatusMisdirectedRequest},
-	{CloseRateLimited, "RATE_LIMITED", ReactionBackoff, http.StatusTooManyRequests},
-	{CloseProtocolError, "PROTOCOL_ERROR", ReactionStop, http.StatusBadRequest},
-	{CloseFrameTooLarge, "FRAME_TOO_LARGE", ReactionStop, http.StatusRequestEntityTooLarge},
-	{CloseUnauthenticated, "UNAUTHENTICATED", ReactionNewToken, http.StatusUnauthorized},
-	{ClosePermissionDenied, "PERMISSION_DENIED", ReactionStop, http.StatusForbidden},
-	{CloseKicked, "KICKED", ReactionUser, http.StatusForbidden},
-	{CloseFlowControl, "FLOW_CONTROL", ReactionStop, http.StatusTooManyRequests},
-	{CloseTokenExpired, "TOKEN_EXPIRED", ReactionNewToken, http.StatusUnauthorized},
-	{CloseUnsupportedVersion, "UNSUPPORTED_VERSION", ReactionStop, http.StatusBadRequest},
+	{CloseNormal, "NORMAL", ReactionNone, 401}, // the bearer's session has ended
+	{CloseDraining, "DRAINING", ReactionFollow, 503},
+	{CloseHeartbeatTimeout, "HEARTBEAT_TIMEOUT", ReactionResume, 503},
+	{CloseSlowConsumer, "SLOW_CONSUMER", ReactionResumeOrSync, 503},
+	{CloseOverloaded, "OVERLOADED", ReactionBackoff, 503},
+	{CloseSessionExpired, "SESSION_EXPIRED", ReactionFresh, 410},
+	{CloseHelloTimeout, "HELLO_TIMEOUT", ReactionBackoff, 408},
+	{CloseInternal, "INTERNAL", ReactionBackoff, 500},
+	{CloseBackendUnavailable, "BACKEND_UNAVAILABLE", ReactionBackoff, 503},
+	{CloseLifetime, "LIFETIME", ReactionResumeOrReconnect, 503},
+	{CloseTakenOver, "TAKEN_OVER", ReactionNone, 409},
+	{CloseTicketInvalid, "TICKET_INVALID", ReactionScheduler, 421},
+	{CloseRateLimited, "RATE_LIMITED", ReactionBackoff, 429},
+	{CloseProtocolError, "PROTOCOL_ERROR", ReactionStop, 400},
+	{CloseFrameTooLarge, "FRAME_TOO_LARGE", ReactionStop, 413},
+	{CloseUnauthenticated, "UNAUTHENTICATED", ReactionNewToken, 401},
+	{ClosePermissionDenied, "PERMISSION_DENIED", ReactionStop, 403},
+	{CloseKicked, "KICKED", ReactionUser, 403},
+	{CloseFlowControl, "FLOW_CONTROL", ReactionStop, 429},
+	{CloseTokenExpired, "TOKEN_EXPIRED", ReactionNewToken, 401},
+	{CloseUnsupportedVersion, "UNSUPPORTED_VERSION", ReactionStop, 400},
 }
 
 // CloseCodes lists the codes that the protocol names, in rising order. It is
@@ -87,11 +84,11 @@ func (c CloseCode) rule() closeRule {
 	}
 	switch {
 	case c >= 4000 && c <= 4499:
-		return closeRule{c, "", ReactionBackoff, http.StatusServiceUnavailable}
+		return closeRule{c, "", ReactionBackoff, 503}
 	case c >= 4500 && c <= 4999:
-		return closeRule{c, "", ReactionStop, http.StatusBadRequest}
+		return closeRule{c, "", ReactionStop, 400}
 	default: // a WebSocket code such as 1001 or 1006
-		return closeRule{c, "", ReactionResume, http.StatusInternalServerError}
+		return closeRule{c, "", ReactionResume, 500}
 	}
 }
 
