@@ -198,6 +198,18 @@ func (l *Lane) End() (waiting, open int) {
 	return waiting, open
 }
 
+// DropWaiting removes the packets that wait and returns their ids, in order. Each
+// is owed an answer; none was run.
+func (l *Lane) DropWaiting() (ids []uint32) {
+	for i := range l.queue[l.out:] {
+		ids = append(ids, l.queue[int(l.out)+i].ID)
+	}
+	if len(ids) > 0 {
+		l.drop(int(l.out), len(ids))
+	}
+	return ids
+}
+
 // finish marks p as settled on both sides.
 func (l *Lane) finish(p *Packet) {
 	if p.is&finished == 0 {

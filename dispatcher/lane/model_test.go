@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -164,6 +165,17 @@ func (m *model) lost(t *rapid.T) {
 	}
 }
 
+func (m *model) dropWaiting(t *rapid.T) {
+	got := m.lane.DropWaiting()
+	if !slices.Equal(got, m.pushed) {
+		t.Fatalf("DropWaiting = %v, want %v", got, m.pushed)
+	}
+	for _, id := range got {
+		m.answer(t, id, "dropped")
+	}
+	m.pushed = nil
+}
+
 func (m *model) end(*rapid.T) {
 	m.lane.End()
 	m.ended = true
@@ -193,7 +205,7 @@ func TestModel(t *testing.T) {
 		m := &model{lane: newLane(modelLimit), now: 1, owed: map[uint32]int64{}, answered: map[uint32]bool{}, deferred: map[int]bool{}}
 		actions := map[string]func(*rapid.T){
 			"push": m.push, "push again": m.push, "take": m.take, "reply": m.reply,
-			"answer": m.answerDeferred, "pass": m.pass, "lost": m.lost, "": m.check,
+			"answer": m.answerDeferred, "pass": m.pass, "lost": m.lost, "drop": m.dropWaiting, "": m.check,
 		}
 		if rapid.Bool().Draw(t, "may end") {
 			actions["end"] = m.end

@@ -1,0 +1,140 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/holdfast-io/holdfast/dispatcher/discovery"
+)
+
+// Self says who calls the backends.
+type Self struct {
+	Gateway string // where this process serves Gateway: host:port, or a unix socket's path
+	Name    string // its configured name
+	Epoch   int64  // one life of this process
+	// Sessions counts the sessions that Heartbeat reports. Nil: those that are open
+	// here.
+	Sessions func() int64
+}
+
+// Dispatcher carries logins, requests and events to backend instances.
+type Dispatcher struct {
+	// Static after New.
+	cfg      Config
+	self     Self
+	disc     discovery.Discovery
+	log      *slog.Logger
+	metrics  *metrics
+	services map[string]*service
+	ordered  []*service // as configured
+	routes   atomic.Pointer[routes]
+	logins   *logins
+	timers   timers
+	origins  origins
+	dial     dialFunc
+	start    time.Time // zero of the dispatcher's clock
+	wall     int64     // Unix nanoseconds at start
+
+	started  atomic.Bool
+	stopping atomic.Bool
+	probedAt atomic.Int64 // when an unknown incarnation last made us ask everybody
+}
+
+// New returns a Dispatcher that knows no instance yet; Run finds and calls them.
+func New(cfg Config, self Self, disc discovery.Discovery, log *slog.Logger, reg prometheus.Registerer) (*Dispatcher, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("dispatcher config: %w", err)
+	}
+	now := time.Now()
+	d := &Dispatcher{
+		cfg:      cfg,
+		self:     self,
+		disc:     disc,
+		log:      log.With("component", "dispatcher"),
+		services: map[string]*service{},
+		dial:     dialKitex,
+		start:    now,
+		wall:     now.UnixNano(),
+	}
+	d.metrics = newMetrics(reg)
+	d.timers.init()
+	for _, s := range cfg.Services {
+		svc := newService(d, s.withDefaults())
+		d.services[s.Name] = svc
+		d.ordered = append(d.ordered, svc)
+	}
+	d.routes.Store(newRoutes(cfg.Routes, d.services))
+	d.logins = newLogins(d, d.services[cfg.Login.Service])
+	return d, nil
+}
+
+// Run finds instances and calls them until ctx is done. It returns once every
+// goroutine that it started has ended, which may take as long as the calls in
+// flight may; what still waits is refused. It may be called once.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	if d.started.Swap(true) {
+		return fmt.Errorf("dispatcher: Run was called twice")
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.runMembership(ctx) })
+	g.Go(func() error { return d.timers.run(ctx, d) })
+	g.Go(func() error { return d.logins.run(ctx) })
+	<-ctx.Done()
+	d.stopping.Store(true)
+	err := g.Wait()
+	d.refuseAll(ReasonStopping)
+	if err != nil {
+		return fmt.Errorf("dispatcher: %w", err)
+	}
+	return nil
+}
+
+// Incarnation tells that an instance spoke as this incarnation, as a backend's
+// call to the gateway says. When nobody is known by it, an instance has restarted:
+// all are asked who they are, at most ten times a second.
+func (d *Dispatcher) Incarnation(incarnation int64) {
+	if incarnation == 0 {
+		return
+	}
+	for _, s := range d.ordered {
+		for _, i := range s.table.Load().all {
+			if i.life.current.Load() == incarnation || i.life.former.Load() == incarnation {
+				return
+			}
+		}
+	}
+	now, last := d.now(), d.probedAt.Load()
+	if last != 0 && now-last < int64(100*time.Millisecond) || !d.probedAt.CompareAndSwap(last, now) {
+		return
+	}
+	for _, s := range d.ordered {
+		for _, i := range s.table.Load().all {
+			i.probe()
+		}
+	}
+}
+
+// now is the dispatcher's clock: nanoseconds since New, monotonic.
+func (d *Dispatcher) now() int64 { return int64(time.Since(d.start)) }
+
+// retryAfter is what a client is told to wait, spread so that clients that were
+// refused together do not come back together.
+func (d *Dispatcher) retryAfter() time.Duration {
+	base := d.cfg.RetryAfter
+	return base + rand.N(base/2+1)
+}
+
+// sessions is what Heartbeat reports.
+func (d *Dispatcher) sessions() int64 {
+	if d.self.Sessions != nil {
+		return d.self.Sessions()
+	}
+	return d.origins.count()
+}

@@ -1,0 +1,104 @@
+package dispatcher
+
+import (
+	"sync"
+
+	"github.com/holdfast-io/holdfast/dispatcher/lane"
+)
+
+// heldLanes are the lanes that depend on one instance staying alive: those with
+// deferred packets there, and those that an unknown outcome keeps closed. When
+// the instance is known to be gone they are let go at once.
+type heldLanes struct {
+	mu   sync.Mutex
+	head *sessionLane
+	n    int
+}
+
+// watchLocked puts the lane on its instance's list.
+func (sl *sessionLane) watchLocked() {
+	if sl.watched {
+		return
+	}
+	sl.watched = true
+	h := &sl.inst.held
+	h.mu.Lock()
+	sl.prevHeld, sl.nextHeld = nil, h.head
+	if h.head != nil {
+		h.head.prevHeld = sl
+	}
+	h.head = sl
+	h.n++
+	h.mu.Unlock()
+}
+
+// unwatchLocked takes the lane off its instance's list.
+func (sl *sessionLane) unwatchLocked() {
+	if !sl.watched {
+		return
+	}
+	sl.watched = false
+	h := &sl.inst.held
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if sl.prevHeld == nil && h.head != sl {
+		return // takeAll has it
+	}
+	h.unlink(sl)
+}
+
+func (h *heldLanes) unlink(sl *sessionLane) {
+	if sl.prevHeld != nil {
+		sl.prevHeld.nextHeld = sl.nextHeld
+	} else {
+		h.head = sl.nextHeld
+	}
+	if sl.nextHeld != nil {
+		sl.nextHeld.prevHeld = sl.prevHeld
+	}
+	sl.nextHeld, sl.prevHeld = nil, nil
+	h.n--
+}
+
+// takeAll empties the list. The lanes still believe that they are watched.
+func (h *heldLanes) takeAll() []*sessionLane {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*sessionLane, 0, h.n)
+	for h.head != nil {
+		all = append(all, h.head)
+		h.unlink(h.head)
+	}
+	return all
+}
+
+// letGo makes everything that dead lives of the instance had deferred unknown,
+// and opens the lanes that they kept closed. dead tells which lives are over.
+func (i *instance) letGo(dead func(incarnation int64) bool) {
+	var expired []lane.Expiry
+	for _, sl := range i.held.takeAll() {
+		expired = sl.letGo(i, dead, expired)
+	}
+}
+
+func (sl *sessionLane) letGo(i *instance, dead func(int64) bool, expired []lane.Expiry) []lane.Expiry {
+	l := sl.owner
+	l.mu.Lock()
+	if l.ended || !sl.watched || sl.inst != i {
+		l.mu.Unlock()
+		return expired
+	}
+	sl.watched = false
+	expired = expired[:0]
+	if dead(sl.incarnation) {
+		expired = sl.Lost(expired)
+	}
+	ready, answers := sl.nextLocked(l.d.now(), appendExpired(nil, expired))
+	l.mu.Unlock()
+	if ready != nil {
+		ready.ready.push(sl)
+	}
+	sl.service.metrics.count(answers)
+	l.deliver(answers)
+	return expired
+}

@@ -1,0 +1,115 @@
+package dispatcher
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/holdfast-io/holdfast/dispatcher/discovery"
+)
+
+// instance is one backend process and everything the dispatcher holds for it.
+type instance struct {
+	// Static.
+	discovery.Instance
+	d     *Dispatcher
+	svc   *service
+	log   *slog.Logger
+	calls caller
+
+	load    load
+	breaker breaker
+	ready   readyQueue
+	held    heldLanes
+	life    life
+	clock   peerClock
+	events  eventQueue
+
+	probes   chan struct{} // a heartbeat is wanted now
+	up       atomic.Bool   // the last heartbeat was answered
+	draining atomic.Bool   // it says that it is leaving
+	logins   atomic.Int64  // login calls under way
+	stop     context.CancelFunc
+	done     chan struct{} // closed when run has returned
+}
+
+func newInstance(s *service, of discovery.Instance) (*instance, error) {
+	network, address, err := discovery.SplitAddress(of.Address)
+	if err != nil {
+		return nil, err
+	}
+	calls, err := s.d.dial(network, address, s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{
+		Instance: of,
+		d:        s.d,
+		svc:      s,
+		log:      s.d.log.With("service", s.cfg.Name, "instance", of.ID),
+		calls:    calls,
+		breaker:  alwaysClosed{},
+		probes:   make(chan struct{}, 1),
+		done:     make(chan struct{}),
+	}
+	i.load.init(s.cfg, i.ready.rest)
+	i.ready.init(s.cfg.CallsInFlight, i.load.room)
+	i.events.init(s.d.cfg.Events.Queue)
+	return i, nil
+}
+
+// run calls the instance until ctx is done.
+func (i *instance) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for range i.svc.cfg.CallsInFlight {
+		w := &worker{inst: i, batch: newBatch(i.d, i.svc.cfg)}
+		g.Go(func() error { w.run(); return nil })
+	}
+	g.Go(func() error { i.runHeartbeat(ctx); return nil })
+	g.Go(func() error { i.runEvents(ctx); return nil })
+	g.Go(func() error {
+		<-ctx.Done()
+		i.ready.stop()
+		return nil
+	})
+	err := g.Wait()
+	i.calls.close()
+	return err
+}
+
+// idle tells whether nothing depends on the instance any more.
+func (i *instance) idle() bool {
+	return i.ready.empty() && i.load.open.Load() == 0 && i.load.waiting.Load() == 0 && i.logins.Load() == 0 && i.events.empty()
+}
+
+// retire waits until the instance, which is in no table any more, is idle, or has
+// had the time of a request to become so, and stops it. What waited for it moves
+// on as its workers find that it is not picked any more.
+func (i *instance) retire(ctx context.Context) {
+	deadline := time.NewTimer(i.d.cfg.RequestTimeout)
+	defer deadline.Stop()
+	look := time.NewTicker(max(i.d.cfg.RequestTimeout/200, time.Millisecond))
+	defer look.Stop()
+	for !i.idle() {
+		select {
+		case <-look.C:
+			continue
+		case <-deadline.C:
+		case <-ctx.Done():
+		}
+		break
+	}
+	i.stop()
+	<-i.done
+}
+
+// probe asks for a heartbeat now.
+func (i *instance) probe() {
+	select {
+	case i.probes <- struct{}{}:
+	default: // one is coming
+	}
+}

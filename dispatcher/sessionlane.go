@@ -1,0 +1,251 @@
+package dispatcher
+
+import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/dispatcher/lane"
+)
+
+// sessionLane is a lane.Lane with its place in the dispatcher.
+type sessionLane struct {
+	lane.Lane // guarded by owner.mu
+
+	// Static.
+	owner   *Lanes
+	service *service
+	sibling *sessionLane // the owner's lane for another service
+
+	// Guarded by owner.mu.
+	inst        *instance // where its packets go; changes only while nothing is there
+	incarnation int64     // of inst, when it got the batch or deferred some of it
+	armed       int64     // when the timer looks at it; 0: no timer
+	queued      bool      // on inst's ready queue, or taken from it by a worker this moment
+	watched     bool      // on inst's list of lanes that suffer when it dies
+	counted     counted   // what inst's load holds of it
+
+	// Links; each belongs to whoever holds the lock of its list.
+	nextReady          *sessionLane // inst.ready
+	nextHeld, prevHeld *sessionLane // inst.held
+	timerAt            int64        // d.timers: when
+	timerIndex         int          // d.timers: place in the heap, plus 1; 0: not in it
+}
+
+// counted is a lane's share of an instance's load.
+type counted struct{ waiting, bytes, open int32 }
+
+// findLocked returns the lane for svc, or nil.
+func (l *Lanes) findLocked(svc *service) *sessionLane {
+	for sl := l.lanes; sl != nil; sl = sl.sibling {
+		if sl.service == svc {
+			return sl
+		}
+	}
+	return nil
+}
+
+// laneLocked returns the lane for svc, which it makes when there is none.
+func (l *Lanes) laneLocked(svc *service) *sessionLane {
+	if sl := l.findLocked(svc); sl != nil {
+		return sl
+	}
+	sl := &sessionLane{owner: l, service: svc, sibling: l.lanes}
+	sl.Init(l.d.cfg.LaneLimit)
+	l.lanes = sl
+	return sl
+}
+
+// Submit queues a request behind the origin's earlier ones to the same service.
+// It copies command and payload and never blocks. Exactly one Reply or Refuse for
+// id follows on the sink, possibly before Submit returns, unless End comes first.
+func (l *Lanes) Submit(id uint32, command, payload []byte) {
+	d := l.d
+	to := d.routes.Load().find(command)
+	if to.service == nil {
+		d.metrics.noRoute.Inc()
+		l.refuse(id, ReasonNoRoute)
+		return
+	}
+	now := d.now()
+	p := lane.Packet{
+		ID:       id,
+		Command:  to.command,
+		Payload:  append([]byte(nil), payload...),
+		Deadline: now + int64(d.cfg.RequestTimeout),
+	}
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return
+	}
+	sl := l.laneLocked(to.service)
+	ready, why := sl.submitLocked(p, now)
+	l.mu.Unlock()
+	switch {
+	case why != noReason:
+		to.service.metrics.refused(why)
+		l.refuse(id, why)
+	case ready != nil:
+		ready.ready.push(sl)
+	}
+}
+
+// submitLocked takes p through pick, limit and break into the lane. It returns the
+// instance on whose ready queue the lane has to be put, if any.
+func (sl *sessionLane) submitLocked(p lane.Packet, now int64) (*instance, Reason) {
+	if sl.Idle() && !sl.queued {
+		if why := sl.moveLocked(); why != noReason {
+			return nil, why
+		}
+	}
+	if why := sl.inst.load.admit(len(p.Payload)); why != noReason {
+		return nil, why
+	}
+	if !sl.Push(p) {
+		sl.inst.load.release(len(p.Payload))
+		return nil, ReasonLaneFull
+	}
+	sl.counted.waiting++
+	sl.counted.bytes += int32(len(p.Payload))
+	if sl.armed == 0 {
+		sl.armLocked(p.Deadline)
+	}
+	if sl.queued || !sl.Sendable(now) {
+		return nil, noReason
+	}
+	sl.queued = true
+	return sl.inst, noReason
+}
+
+// moveLocked makes the instance that the user's slot picks now the lane's. Nothing
+// of the lane may be at an instance, which is what keeps its order.
+func (sl *sessionLane) moveLocked() Reason {
+	inst, why := sl.service.pick(sl.owner.hash)
+	if why != noReason || inst == sl.inst {
+		return why
+	}
+	if sl.inst != nil {
+		sl.unwatchLocked()
+		sl.inst.load.sub(sl.counted)
+		inst.load.add(sl.counted)
+	}
+	sl.inst = inst
+	return noReason
+}
+
+// accountLocked brings the instance's load up to date with the lane.
+func (sl *sessionLane) accountLocked() {
+	is := counted{waiting: int32(sl.Waiting()), open: int32(sl.Open())}
+	if is.waiting > 0 {
+		is.bytes = int32(sl.WaitingBytes())
+	}
+	if is != sl.counted && sl.inst != nil {
+		sl.inst.load.replace(sl.counted, is)
+	}
+	sl.counted = is
+}
+
+// nextLocked decides how the lane goes on after something of it was settled or its
+// instance has changed: it is watched, armed, or queued on the instance that is
+// returned. Where there is no instance, what waits is refused, by answers.
+func (sl *sessionLane) nextLocked(now int64, answers []answer) (*instance, []answer) {
+	sl.accountLocked()
+	if sl.HoldsDeferred() || sl.Closed(now) {
+		sl.watchLocked()
+	} else {
+		sl.unwatchLocked()
+	}
+	var ready *instance
+	if !sl.queued && sl.Sendable(now) {
+		if why := sl.moveLocked(); why != noReason {
+			answers = sl.refuseWaitingLocked(why, answers)
+			return nil, answers
+		}
+		sl.queued = true
+		ready = sl.inst
+	}
+	if next := sl.Next(now); next != lane.Never && (sl.armed == 0 || next < sl.armed) {
+		sl.armLocked(next)
+	}
+	return ready, answers
+}
+
+// refuseWaitingLocked takes everything that waits out of the lane.
+func (sl *sessionLane) refuseWaitingLocked(why Reason, answers []answer) []answer {
+	for _, id := range sl.DropWaiting() {
+		answers = append(answers, answer{id: id, reason: why})
+	}
+	sl.accountLocked()
+	return answers
+}
+
+// refuseWaiting answers what waits and what is deferred, for a dispatcher that stops.
+func (l *Lanes) refuseWaiting(why Reason) {
+	var answers []answer
+	l.mu.Lock()
+	for sl := l.lanes; sl != nil; sl = sl.sibling {
+		answers = sl.refuseWaitingLocked(why, answers)
+		answers = appendExpired(answers, sl.Lost(nil))
+		sl.accountLocked()
+	}
+	l.mu.Unlock()
+	l.deliver(answers)
+}
+
+// fire is called by the timer when something of the lane may be overdue.
+func (sl *sessionLane) fire(now int64, expired []lane.Expiry) []lane.Expiry {
+	l := sl.owner
+	l.mu.Lock()
+	sl.armed = 0
+	if l.ended {
+		l.mu.Unlock()
+		return expired
+	}
+	expired = sl.Expire(now, expired[:0])
+	ready, answers := sl.nextLocked(now, appendExpired(nil, expired))
+	l.mu.Unlock()
+	if ready != nil {
+		ready.ready.push(sl)
+	}
+	sl.service.metrics.count(answers)
+	l.deliver(answers)
+	return expired
+}
+
+// Answer brings what a backend answered to a packet that it had deferred. It
+// reports false when nobody waits for that answer any more. payload belongs to
+// the dispatcher.
+func (l *Lanes) Answer(service string, seq int64, attempt int32, status int32, payload []byte, notExecuted bool, reason string, retryAfter time.Duration) bool {
+	svc := l.d.services[service]
+	if svc == nil {
+		return false
+	}
+	said := said{status: status, payload: payload, notExecuted: notExecuted, reason: reason, retryAfter: retryAfter}
+	now := l.d.now()
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
+	sl := l.findLocked(svc)
+	if sl == nil {
+		l.mu.Unlock()
+		svc.metrics.late.Inc()
+		return false
+	}
+	id, owed := sl.Lane.Answer(seq, attempt)
+	var answers []answer
+	if owed {
+		answers = append(answers, l.d.judge(id, said))
+	}
+	ready, answers := sl.nextLocked(now, answers)
+	l.mu.Unlock()
+	if ready != nil {
+		ready.ready.push(sl)
+	}
+	if !owed {
+		svc.metrics.late.Inc()
+	}
+	svc.metrics.count(answers)
+	l.deliver(answers)
+	return owed
+}

@@ -1,0 +1,137 @@
+package dispatcher
+
+import (
+	"time"
+
+	hf "github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
+
+	"github.com/holdfast-io/holdfast/dispatcher/lane"
+)
+
+// answer is what a sink is told of one request.
+type answer struct {
+	id         uint32
+	status     uint8 // the backend's, where reason is noReason
+	payload    []byte
+	reason     Reason
+	retryAfter time.Duration // the backend's wish; 0: the dispatcher's own
+}
+
+// deliver tells the sink. No lock may be held.
+func (l *Lanes) deliver(answers []answer) {
+	if len(answers) == 0 {
+		return
+	}
+	for i := range answers {
+		a := &answers[i]
+		if a.reason == noReason {
+			l.sink.Reply(a.id, a.status, a.payload)
+			continue
+		}
+		r := refusals[a.reason]
+		retryAfter := time.Duration(0)
+		if r.retry {
+			retryAfter = orDefault(a.retryAfter, l.d.retryAfter())
+		}
+		l.sink.Refuse(a.id, r.status, string(a.reason), r.message, retryAfter)
+	}
+	l.sink.Flush()
+}
+
+// retryAfterMax bounds what a backend may make clients wait.
+const retryAfterMax = 5 * time.Minute
+
+// judge turns what an instance said of a packet into the client's answer, and
+// holds it to the contract.
+func (d *Dispatcher) judge(id uint32, s said) answer {
+	switch {
+	case s.notExecuted:
+		return answer{id: id, reason: kitReason(s.reason), retryAfter: max(0, min(s.retryAfter, retryAfterMax))}
+	case s.status < 0 || s.status > statusMax, len(s.payload) > d.cfg.ReplyBytes:
+		return answer{id: id, reason: ReasonBadReply}
+	}
+	return answer{id: id, status: uint8(s.status), payload: s.payload}
+}
+
+// causeReasons says what clients are told of packets that expired.
+var causeReasons = [...]Reason{
+	lane.NotSent:  ReasonExpired,
+	lane.NoReply:  ReasonTimeout,
+	lane.NoAnswer: ReasonNoAnswer,
+	lane.Gone:     ReasonInstanceGone,
+}
+
+func appendExpired(dst []answer, expired []lane.Expiry) []answer {
+	for _, e := range expired {
+		dst = append(dst, answer{id: e.ID, reason: causeReasons[e.Cause]})
+	}
+	return dst
+}
+
+// settle gives each lane of the batch what became of its packets. replies are of
+// use only where v says that the call was answered.
+func (w *worker) settle(v verdict, replies []*hf.Reply, incarnation int64) {
+	from := 0
+	for _, r := range w.batch.runs {
+		part := replies
+		if v.outcome == answered {
+			part = replies[from : from+r.n]
+		}
+		w.settleRun(r, v, part, incarnation)
+		from += r.n
+	}
+}
+
+func (w *worker) settleRun(r run, v verdict, replies []*hf.Reply, incarnation int64) {
+	sl, l, b := r.lane, r.lane.owner, w.batch
+	l.mu.Lock()
+	if l.ended { // End has dropped the lane, its packets and its share of the load
+		l.mu.Unlock()
+		return
+	}
+	answers := b.answers[:0]
+	for i := range r.n {
+		if v.outcome == answered && replies[i].Deferred {
+			sl.Defer(i)
+			w.inst.svc.metrics.deferrals.Inc()
+			continue
+		}
+		id, owed := sl.Done(i)
+		switch {
+		case !owed:
+			if v.outcome == answered {
+				w.inst.svc.metrics.late.Inc()
+			}
+		case v.outcome == answered:
+			answers = append(answers, w.inst.d.judge(id, saidIn(replies[i])))
+		default:
+			answers = append(answers, answer{id: id, reason: v.reason})
+		}
+	}
+	if v.outcome == unknown {
+		sl.Unknown()
+	}
+	if incarnation != 0 {
+		sl.incarnation = incarnation
+	}
+	sl.Returned()
+	ready, answers := sl.nextLocked(w.inst.d.now(), answers)
+	l.mu.Unlock()
+	if ready != nil {
+		ready.ready.push(sl)
+	}
+	w.inst.svc.metrics.count(answers)
+	l.deliver(answers)
+	clear(answers) // a payload must not live until the next batch
+	b.answers = answers
+}
+
+func saidIn(r *hf.Reply) said {
+	return said{
+		status:      r.Status,
+		payload:     r.Payload,
+		notExecuted: r.NotExecuted,
+		reason:      r.Reason,
+		retryAfter:  time.Duration(r.RetryAfterMs) * time.Millisecond,
+	}
+}
