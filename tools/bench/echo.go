@@ -35,14 +35,16 @@ func (o EchoOptions) plan() load.Plan {
 
 // EchoRound is one subject's part of one round.
 type EchoRound struct {
-	Subject string           `json:"subject"`
-	Round   int              `json:"round"`
-	Conns   int              `json:"conns"`
-	Rate    float64          `json:"rate"`
-	P50     float64          `json:"p50_us"`
-	P99     float64          `json:"p99_us"`
-	P999    float64          `json:"p999_us"`
-	Errors  map[string]int64 `json:"errors,omitempty"`
+	Subject string  `json:"subject"`
+	Round   int     `json:"round"`
+	Conns   int     `json:"conns"`
+	Rate    float64 `json:"rate"`
+	P50     float64 `json:"p50_us"`
+	P99     float64 `json:"p99_us"`
+	P999    float64 `json:"p999_us"`
+	// Late is how far the loader was behind its plan at worst (open loop).
+	Late   float64          `json:"loader_late_us"`
+	Errors map[string]int64 `json:"errors,omitempty"`
 	cost
 }
 
@@ -60,6 +62,7 @@ type EchoSummary struct {
 	ServerCPU   Spread            `json:"server_cpu_us"`
 	LoaderCPU   Spread            `json:"loader_cpu_us"`
 	HeapObjects Spread            `json:"heap_objects"`
+	Late        Spread            `json:"loader_late_us"`
 	Errors      map[string]int64  `json:"errors,omitempty"`
 }
 
@@ -150,7 +153,7 @@ func (s subject) echo(ctx context.Context, o EchoOptions) (EchoRound, error) {
 	}
 	errs := addCounts(maps.Clone(t.Errors), connected.Errors, left.Errors)
 	return EchoRound{Subject: s.name, Conns: conns, Rate: t.Rate(), P50: us(t, 50), P99: us(t, 99), P999: us(t, 99.9),
-		Errors: errs, cost: m.per(t.Done)}, nil
+		Late: float64(t.Late) / float64(time.Microsecond), Errors: errs, cost: m.per(t.Done)}, nil
 }
 
 func us(t *load.Tally, percentile float64) float64 {
@@ -200,6 +203,7 @@ func summarizeEcho(name string, rounds []EchoRound) EchoSummary {
 		ServerCPU:   gather(own, func(r EchoRound) (float64, bool) { return r.Server, r.Server > 0 }),
 		LoaderCPU:   figure(func(r EchoRound) float64 { return r.Loader }),
 		HeapObjects: gather(own, func(r EchoRound) (float64, bool) { return r.HeapObjects, r.HeapObjects > 0 }),
+		Late:        figure(func(r EchoRound) float64 { return r.Late }),
 		CPU:         map[string]Spread{},
 	}
 	for _, r := range own {

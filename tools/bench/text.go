@@ -118,6 +118,9 @@ func (r *EchoReport) tables() []table {
 	for _, s := range r.Summary {
 		t.rows = append(t.rows, []string{s.Subject, s.Rate.Text("%.0f"), s.OfNetpoll.Text("%.2f"), s.P50.Text("%.0f"),
 			s.P99.Text("%.0f"), s.P999.Text("%.0f"), cpuText(s), s.LoaderCPU.Text("%.2f"), s.HeapObjects.Text("%.2f"), errorText(s.Errors)})
+		if s.Late.Median > s.P50.Median {
+			t.notes = append(t.notes, fmt.Sprintf("note: against %s the loader was up to %.1f ms late: the machine was too busy for these latencies", s.Subject, s.Late.Max/1e3))
+		}
 		if s.ServerCPU.Known() && s.LoaderCPU.Median > s.ServerCPU.Median {
 			t.notes = append(t.notes, fmt.Sprintf("note: against %s the loader used more CPU than the server", s.Subject))
 		}

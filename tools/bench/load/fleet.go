@@ -87,7 +87,7 @@ func (f *Fleet) Echo(ctx context.Context, p Plan) (*Tally, error) {
 		if p.Rate == 0 {
 			return &closedPhase{inflight: p.Inflight, until: until, giveUp: until + int64(drainTime)}
 		}
-		// Loops start one step apart, so that the whole is evenly spaced too.
+		// Loops start one request apart, so that together they keep to the rate from the first on.
 		start := begin + int64(float64(l.number)*1e9/p.Rate)
 		return &openPhase{inflight: p.Inflight, until: until, giveUp: until + int64(drainTime),
 			plan: newSchedule(start, p.Rate*float64(len(l.conns))/float64(conns), len(l.conns))}

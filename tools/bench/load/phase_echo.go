@@ -44,6 +44,7 @@ type openPhase struct {
 
 func (p *openPhase) tick(l *loop, now int64) (int64, bool) {
 	for due := p.plan.due(p.next); due <= now && due < p.until; due = p.plan.due(p.next) {
+		l.tally.late(now - due)
 		c := &l.conns[p.plan.conn(p.next)]
 		p.next++
 		c.due++

@@ -21,7 +21,7 @@ type Plan struct {
 	// Size is the payload in bytes.
 	Size int
 	// Rate, when not 0, makes it an open loop of that many requests a second
-	// in all, evenly spaced.
+	// in all, spread evenly over the connections and the milliseconds.
 	Rate float64
 	Window
 }

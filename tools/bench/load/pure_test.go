@@ -8,7 +8,8 @@ import (
 )
 
 // TestScheduleIsEven checks the plan against its definition: request k is due
-// at start + k/rate, and a connection's own requests are exactly its share.
+// at the last beat before start + k/rate, and a connection's own requests are
+// exactly its share.
 func TestScheduleIsEven(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		start := rapid.Int64Range(0, 1e12).Draw(t, "start")
@@ -17,8 +18,12 @@ func TestScheduleIsEven(t *testing.T) {
 		k := rapid.Int64Range(0, 1e8).Draw(t, "k")
 		s := newSchedule(start, rate, conns)
 		want := float64(start) + float64(k)*1e9/rate
-		if d := float64(s.due(k)) - want; d > 1+want/1e12 || d < -1-want/1e12 {
-			t.Fatalf("due(%d) = %d, want %.0f", k, s.due(k), want)
+		slack := 1 + want/1e12 // of floating point
+		if d := want - float64(s.due(k)); d < -slack || d >= float64(beat)+slack {
+			t.Fatalf("due(%d) = %d, want at most a beat before %.0f", k, s.due(k), want)
+		}
+		if off := (s.due(k) - start) % int64(beat); off != 0 {
+			t.Fatalf("due(%d) = %d, %d after a beat", k, s.due(k), off)
 		}
 		if s.due(k+1) < s.due(k) {
 			t.Fatalf("due(%d) = %d, before due(%d) = %d", k+1, s.due(k+1), k, s.due(k))

@@ -41,6 +41,10 @@ type Tally struct {
 	latency *hdrhistogram.Histogram
 	// Errors counts by kind; empty when all went well.
 	Errors map[string]int64
+	// Late is by how much the loader itself was behind the plan of an open
+	// loop, at worst: it got no CPU. Such a delay is in the latencies too,
+	// though the server had no part in it.
+	Late time.Duration
 	// Pushes and Pings count what the server sent on its own.
 	Pushes, Pings int64
 }
@@ -81,6 +85,7 @@ func (t *Tally) Add(u *Tally) {
 	t.Pushes += u.Pushes
 	t.Pings += u.Pings
 	t.Elapsed = max(t.Elapsed, u.Elapsed)
+	t.Late = max(t.Late, u.Late)
 	t.latency.Merge(u.latency) // same bounds, so nothing is dropped
 	for k, n := range u.Errors {
 		t.Errors[k] += n
@@ -91,6 +96,8 @@ func (t *Tally) Add(u *Tally) {
 func (t *Tally) record(d int64) {
 	_ = t.latency.RecordValue(min(max(d, latencyMin), latencyMax)) // clamped, so it cannot fail
 }
+
+func (t *Tally) late(d int64) { t.Late = max(t.Late, time.Duration(d)) }
 
 func (t *Tally) fail(kind string) { t.Errors[kind]++ }
 
