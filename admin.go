@@ -114,3 +114,18 @@ func serveAdmin(ctx context.Context, ln net.Listener, handler http.Handler, log 
 	}
 	return nil
 }
+
+// awaitReady returns true once every part is ready, false if ctx ends before.
+func (p *process) awaitReady(ctx context.Context) bool {
+	const pause = 20 * time.Millisecond // a person waits for it; parts need about as long
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for len(p.health.list()) > 0 {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+	return true
+}

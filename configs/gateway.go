@@ -1,0 +1,53 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-io/holdfast/dispatcher"
+	"github.com/holdfast-io/holdfast/gateway"
+)
+
+// Gateway is the configuration of `holdfast gateway`.
+type Gateway struct {
+	// Gateway is what concerns clients; its keys stand at the top of the file.
+	Gateway gateway.Config `koanf:",squash"`
+	// Dispatcher says which backends there are and which commands go to them.
+	Dispatcher dispatcher.Config `koanf:"dispatcher"`
+	// Admin is the HTTP server for operators.
+	Admin Admin `koanf:"admin"`
+	// Log is how the process writes its log.
+	Log Log `koanf:"log"`
+}
+
+// DefaultGateway is a gateway beside a `holdfast logic` with its defaults.
+func DefaultGateway() Gateway {
+	c := Gateway{
+		Gateway:    gateway.DefaultConfig(),
+		Dispatcher: dispatcher.DefaultConfig(),
+		Admin:      Admin{Listen: "127.0.0.1:7070"},
+		Log:        DefaultLog(),
+	}
+	c.Dispatcher.Services = []dispatcher.ServiceConfig{{
+		Name: "logic", Instances: []dispatcher.InstanceConfig{{ID: "logic-0", Address: logicAddress}},
+	}}
+	c.Dispatcher.Routes = []dispatcher.RouteConfig{{Prefix: "msg.", Service: "logic"}}
+	c.Dispatcher.Login.Service = "logic"
+	return c
+}
+
+// replyAroundBytes is what a REPLY frame has around its payload
+// (docs/protocol.md section 2): type, id, status and flags.
+const replyAroundBytes = 1 + 4 + 1 + 1
+
+// Check reports what gateway and dispatcher cannot see of each other.
+func (c Gateway) Check() error {
+	var errs []error
+	if told, kept := c.Gateway.Session.RequestTimeout, c.Dispatcher.RequestTimeout; kept > told {
+		errs = append(errs, fmt.Errorf("dispatcher.request_timeout: %v, but clients are told session.request_timeout %v", kept, told))
+	}
+	if room := c.Gateway.Limits.FrameBytes - replyAroundBytes; c.Dispatcher.ReplyBytes > room {
+		errs = append(errs, fmt.Errorf("dispatcher.reply_bytes: %d, but limits.frame_bytes leaves %d", c.Dispatcher.ReplyBytes, room))
+	}
+	return errors.Join(errs...)
+}
