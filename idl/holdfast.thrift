@@ -187,7 +187,7 @@ struct Target {
 struct PushItem {
   1: Target to
   2: string command        // 1 to 64 bytes of a-z 0-9 . _ -; a leading $ is the gateway's own
-  3: binary payload        // at most max_frame less 73 bytes
+  3: binary payload        // at most max_frame less 10 and the command's length
   4: bool reliable         // true: gets a seq and is kept until the client acknowledges it
   5: string key            // for transient pushes: a newer push of the same key may replace this one; at most 64 bytes
   6: i32 ttl_ms            // for transient pushes: not worth sending after this long in a queue; 0 = no bound

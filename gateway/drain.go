@@ -1,0 +1,102 @@
+package gateway
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/holdfast-io/holdfast/gateway/session"
+	"github.com/holdfast-io/holdfast/gateway/wire"
+)
+
+// drainGraceShare is the part of the drain window that a client has between
+// GOAWAY and CLOSE; the rest is what the GOAWAYs are spread over.
+const drainGraceShare = 4
+
+// drainGraceMax bounds it: a client that has not left by then will not.
+const drainGraceMax = 30 * time.Second
+
+// drainTick is how often a drain looks at whom to send away.
+const drainTick = 20 * time.Millisecond
+
+// drain sends every client away: GOAWAY in random order, spread evenly over the
+// window, and CLOSE to those that are still there a while after theirs. So
+// neither the reconnects nor the closes come at once. It returns when all have
+// gone or the window is over.
+func (s *Server) drain(ctx context.Context) {
+	s.draining.Store(true)
+	s.metrics.draining.Set(1)
+	var all []*session.Session
+	s.sessions.Each(func(one *session.Session) bool {
+		all = append(all, one)
+		return true
+	})
+	s.log.Info("draining", "sessions", len(all), "window", s.cfg.Drain.Window)
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	s.sendAway(ctx, all)
+	// Those that were being let in when the drain began.
+	s.sessions.Each(func(one *session.Session) bool {
+		one.Close(wire.CloseDraining, "the gateway has left", goAway(wire.CloseDraining, "draining", 0, reconnectAfter()))
+		return true
+	})
+	s.awaitEmpty(ctx)
+	s.log.Info("drained", "sessions_left", s.sessions.Len())
+}
+
+// sendAway works through all in two fronts: GOAWAY at the first, CLOSE a grace
+// behind it.
+func (s *Server) sendAway(ctx context.Context, all []*session.Session) {
+	window := s.cfg.Drain.Window
+	grace := min(window/drainGraceShare, drainGraceMax)
+	spread := window - grace
+	ticker := time.NewTicker(drainTick)
+	defer ticker.Stop()
+	started := time.Now()
+	warned, closed := 0, 0
+	for closed < len(all) {
+		elapsed := time.Since(started)
+		for due := share(len(all), elapsed, spread); warned < due; warned++ {
+			all[warned].GoAway(goAway(wire.CloseDraining, "draining", grace, reconnectAfter()))
+		}
+		for due := min(share(len(all), elapsed-grace, spread), warned); closed < due; closed++ {
+			all[closed].Close(wire.CloseDraining, "the gateway has left")
+		}
+		if s.sessions.Len() == 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// share is how many of n are due when elapsed of spread has passed.
+func share(n int, elapsed, spread time.Duration) int {
+	switch {
+	case elapsed < 0:
+		return 0
+	case elapsed >= spread:
+		return n
+	default:
+		return int(int64(n) * int64(elapsed) / int64(spread))
+	}
+}
+
+// closeWait is how long the last CLOSEs have to arrive.
+const closeWait = 2 * time.Second
+
+func (s *Server) awaitEmpty(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeWait)
+	defer cancel()
+	ticker := time.NewTicker(drainTick)
+	defer ticker.Stop()
+	for s.sessions.Len() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,38 @@
+package session
+
+import (
+	"slices"
+	"time"
+)
+
+// View is what an operator or a backend may see of a session.
+type View struct {
+	ID, UID     string
+	Device      Device
+	Attrs       map[string]string // shared; never written
+	Transport   string
+	ClientIP    string
+	ConnectedAt time.Time
+	PushSeq     uint64
+	AckedSeq    uint64
+	Unanswered  int
+	QueuedBytes int
+	Topics      []string
+}
+
+// View copies what may be seen. The secret is not among it.
+func (s *Session) View() View {
+	s.mu.Lock()
+	st := &s.state
+	v := View{
+		ID: st.ID, UID: st.UID, Device: st.Device, Attrs: st.Attrs, ConnectedAt: st.ConnectedAt,
+		PushSeq: st.PushSeq, AckedSeq: st.AckedSeq, Unanswered: s.unanswered,
+		Topics: slices.Clone(s.topics),
+	}
+	at := s.at
+	s.mu.Unlock()
+	if at != nil {
+		v.Transport, v.ClientIP, v.QueuedBytes = at.conn.Transport(), at.conn.RemoteIP(), at.conn.Queued()
+	}
+	return v
+}

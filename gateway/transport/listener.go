@@ -1,0 +1,144 @@
+package transport
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/cloudwego/netpoll"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/holdfast-io/holdfast/gateway/wheel"
+)
+
+// shutdownTimeout bounds how long netpoll may take to let go of connections.
+const shutdownTimeout = 5 * time.Second
+
+// Acceptor gives each new connection its first receiver. It is called before
+// the connection is read, inline in the poller, so it must not block.
+type Acceptor func(c *Conn) Receiver
+
+// Listener accepts connections on one address.
+type Listener struct {
+	cfg      ListenerConfig
+	limits   Limits
+	accept   Acceptor
+	wheel    *wheel.Wheel
+	metrics  *Metrics
+	log      *slog.Logger
+	writable *writable
+	ln       net.Listener
+}
+
+// Listen binds cfg.Address, so that an address in use is an error here and not
+// later. Nothing is accepted before Run; Close undoes Listen when Run is never
+// called.
+func Listen(cfg ListenerConfig, limits Limits, accept Acceptor, deps Deps) (*Listener, error) {
+	configure(deps.Log)
+	ln, err := net.Listen("tcp", cfg.Address)
+	if err != nil {
+		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
+	}
+	w, err := newWritable()
+	if err != nil {
+		ln.Close()
+		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
+	}
+	return &Listener{
+		cfg: cfg, limits: limits, accept: accept,
+		wheel: deps.Wheel, metrics: deps.Metrics, log: deps.Log,
+		writable: w, ln: ln,
+	}, nil
+}
+
+// Deps is what all listeners of a gateway share.
+type Deps struct {
+	Wheel   *wheel.Wheel
+	Metrics *Metrics
+	Log     *slog.Logger
+}
+
+// Config is what the listener was made from.
+func (l *Listener) Config() ListenerConfig { return l.cfg }
+
+// Addr is where it listens, with the port that was picked.
+func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
+
+// Close frees the address of a listener whose Run was never called.
+func (l *Listener) Close() {
+	l.ln.Close()
+	l.writable.close()
+}
+
+// Run accepts connections until ctx is done, then closes those that are left,
+// without a CLOSE: whoever wants one sends it before. It returns after every
+// connection is gone or five seconds have passed.
+func (l *Listener) Run(ctx context.Context) error {
+	loop, err := netpoll.NewEventLoop(onRequest, netpoll.WithOnPrepare(l.prepare))
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", l.cfg.Address, err)
+	}
+	// The writable loop outlives the accepting one: connections that are being
+	// closed still need it.
+	wctx, stopWritable := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWritable()
+	g, gctx := errgroup.WithContext(ctx)
+	served := make(chan struct{})
+	g.Go(func() error { return l.writable.run(wctx) })
+	g.Go(func() error {
+		defer stopWritable()
+		<-gctx.Done()
+		return l.shutdown(loop, served)
+	})
+	g.Go(func() error {
+		defer close(served)
+		err := loop.Serve(l.ln)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("listener %s: %w", l.cfg.Address, err)
+		}
+		return nil
+	})
+	err = g.Wait()
+	l.writable.close()
+	return err
+}
+
+// shutdown stops loop. A Shutdown that comes before Serve has begun does
+// nothing, so it is repeated until Serve returns.
+func (l *Listener) shutdown(loop netpoll.EventLoop, served <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	for {
+		if err := loop.Shutdown(ctx); err != nil {
+			return fmt.Errorf("listener %s: shut down: %w", l.cfg.Address, err)
+		}
+		select {
+		case <-served:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("listener %s: shut down: %w", l.cfg.Address, ctx.Err())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// prepare is netpoll's first word of a connection, before it is read.
+func (l *Listener) prepare(nc netpoll.Connection) context.Context {
+	c := &Conn{
+		listener: l,
+		nc:       nc,
+		fd:       nc.(netpoll.Conn).Fd(),
+		remote:   addrPort(nc.RemoteAddr()),
+	}
+	c.lastRead.Store(l.wheel.Now())
+	l.metrics.accepted.Inc()
+	l.metrics.open.Inc()
+	c.SetReceiver(l.accept(c))
+	_ = nc.AddCloseCallback(c.gone) // its only error is a nil callback
+	return &connContext{Context: context.Background(), conn: c}
+}
+
+// forget is called once for each connection that prepare has seen.
+func (l *Listener) forget(*Conn) { l.metrics.open.Dec() }
