@@ -49,15 +49,16 @@ type MessagesConfig struct {
 // DeliveryConfig bounds what waits to be pushed. What does not fit is not pushed;
 // it stays in the timelines.
 type DeliveryConfig struct {
-	// Queue is how many messages wait, QueueBytes how large their contents are
-	// together.
-	Queue      int `koanf:"queue"`
+	// Queue is how many stored messages wait to be pushed.
+	Queue int `koanf:"queue"`
+	// QueueBytes is how large their contents are together.
 	QueueBytes int `koanf:"queue_bytes"`
 	// CatchUp is how long after its start the service keeps what it pushes, for
 	// sessions that it does not know of until their gateways have announced them
-	// again. HeldBytes bounds how much is kept.
-	CatchUp   time.Duration `koanf:"catch_up"`
-	HeldBytes int           `koanf:"held_bytes"`
+	// again.
+	CatchUp time.Duration `koanf:"catch_up"`
+	// HeldBytes bounds what is kept during CatchUp.
+	HeldBytes int `koanf:"held_bytes"`
 	// Grace is how long a new session's record is believed although its gateway
 	// says that it has no such session: the login may be under way.
 	Grace time.Duration `koanf:"grace"`
