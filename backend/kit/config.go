@@ -3,9 +3,9 @@ package kit
 import (
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"time"
+
+	"github.com/holdfast-io/holdfast/backend/kit/internal/rpc"
 )
 
 // Config holds what an operator may change. Zero values are not defaults: start
@@ -116,7 +116,7 @@ func (c Config) Validate() error {
 	if c.Service == "" {
 		errs = append(errs, errors.New("service: empty"))
 	}
-	if _, _, err := parseListen(c.Listen); err != nil {
+	if _, _, err := rpc.ParseListen(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("listen: %w", err))
 	}
 	for _, d := range []struct {
@@ -161,24 +161,3 @@ func (c Config) Validate() error {
 
 // batchMax is the contract's bound on the items of one Push or Reply call.
 const batchMax = 4096
-
-// parseListen splits a listen setting into network and address. It guesses
-// nothing: a TCP address without a host would serve the world unasked.
-func parseListen(s string) (network, address string, err error) {
-	if path, ok := strings.CutPrefix(s, "unix:"); ok {
-		if path == "" {
-			return "", "", errors.New("unix: without a path")
-		}
-		return "unix", path, nil
-	}
-	host, _, err := net.SplitHostPort(s)
-	switch {
-	case s == "":
-		return "", "", errors.New("empty, want host:port or unix:/path")
-	case err != nil:
-		return "", "", fmt.Errorf("%q, want host:port or unix:/path", s)
-	case host == "":
-		return "", "", fmt.Errorf("%q names no host; use 127.0.0.1%s, or 0.0.0.0%s to serve every interface", s, s, s)
-	}
-	return "tcp", s, nil
-}

@@ -4,21 +4,11 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
-	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cloudwego/kitex/client"
-	"github.com/cloudwego/kitex/pkg/connpool"
-	"github.com/cloudwego/kitex/pkg/discovery"
-	remotepool "github.com/cloudwego/kitex/pkg/remote/connpool"
-	"github.com/cloudwego/kitex/pkg/rpcinfo"
-	"github.com/cloudwego/kitex/pkg/stats"
-	"github.com/cloudwego/kitex/pkg/transmeta"
-	"github.com/cloudwego/kitex/transport"
-
+	"github.com/holdfast-io/holdfast/backend/kit/internal/rpc"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast/gateway"
 )
 
@@ -38,7 +28,7 @@ const (
 type peer struct {
 	address string
 	client  gateway.Client
-	pool    *remotepool.LongPool
+	pool    rpc.Pool
 	replies *outbox[late]
 	pushes  [stripes]*outbox[*pushed]
 	used    atomic.Int64 // Unix ms of the last use
@@ -78,26 +68,14 @@ func (ps *peers) get(address string) (*peer, error) {
 }
 
 func (ps *peers) newPeer(address string) (*peer, error) {
-	inst, err := gatewayInstance(address)
+	// each stripe, the answers, and a call besides
+	opts, pool, err := rpc.ClientOptions(address, ps.cfg.CallTimeout, stripes+2)
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{address: address, pool: remotepool.NewLongPool("gateway", connpool.IdleConfig{
-		MaxIdlePerAddress: stripes + 2, // each stripe, the answers, and a call besides
-		MaxIdleGlobal:     stripes + 2,
-		MaxIdleTimeout:    peerIdle,
-	})}
-	p.client, err = gateway.NewClient("gateway",
-		client.WithTransportProtocol(transport.TTHeader),
-		client.WithMetaHandler(transmeta.ClientTTHeaderHandler), // heeds a server that is leaving
-		client.WithResolver(fixedResolver(inst)),
-		client.WithConnPool(p.pool),
-		client.WithConnectTimeout(ps.cfg.CallTimeout),
-		client.WithRPCTimeout(ps.cfg.CallTimeout),
-		client.WithStatsLevel(stats.LevelDisabled),
-	)
-	if err != nil {
-		_ = p.pool.Close() // it has no connection yet
+	p := &peer{address: address, pool: pool}
+	if p.client, err = gateway.NewClient("Gateway", opts...); err != nil {
+		pool.Close()
 		return nil, err
 	}
 	p.replies = ps.newReplyBox(p)
@@ -105,29 +83,6 @@ func (ps *peers) newPeer(address string) (*peer, error) {
 		p.pushes[i] = ps.newPushBox(p)
 	}
 	return p, nil
-}
-
-// gatewayInstance tells a TCP address from the path of a unix socket.
-func gatewayInstance(address string) (discovery.Instance, error) {
-	if path, ok := strings.CutPrefix(address, "unix:"); ok || strings.HasPrefix(address, "/") {
-		return discovery.NewInstance("unix", path, discovery.DefaultWeight, nil), nil
-	}
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, fmt.Errorf("want host:port or the path of a unix socket: %w", err)
-	}
-	return discovery.NewInstance("tcp", address, discovery.DefaultWeight, nil), nil
-}
-
-// fixedResolver is a resolver that knows one instance.
-func fixedResolver(inst discovery.Instance) discovery.Resolver {
-	name := inst.Address().String()
-	return &discovery.SynthesizedResolver{
-		TargetFunc: func(context.Context, rpcinfo.EndpointInfo) string { return name },
-		NameFunc:   func() string { return name },
-		ResolveFunc: func(context.Context, string) (discovery.Result, error) {
-			return discovery.Result{Cacheable: true, CacheKey: name, Instances: []discovery.Instance{inst}}, nil
-		},
-	}
 }
 
 // drop forgets a gateway: what waits for it fails with why.
@@ -146,7 +101,7 @@ func (p *peer) close(why error) {
 	for _, o := range p.pushes {
 		o.close(why)
 	}
-	_ = p.pool.Close() // it fails only when it is closed already
+	p.pool.Close()
 }
 
 // sweep drops the gateways that nothing was sent to for a while, except those

@@ -10,22 +10,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cloudwego/kitex/pkg/remote/codec"
-	"github.com/cloudwego/kitex/pkg/remote/trans/netpoll"
-	"github.com/cloudwego/kitex/pkg/stats"
-	"github.com/cloudwego/kitex/pkg/transmeta"
-	"github.com/cloudwego/kitex/server"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/holdfast-io/holdfast/backend/kit/internal/engine"
+	"github.com/holdfast-io/holdfast/backend/kit/internal/rpc"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast/logic"
 )
 
 const (
-	// callBytesMax bounds one call to the kit: 1024 packets of 64 KiB, which is
-	// the default max_frame.
-	callBytesMax = 64 << 20
 	// sweepEvery is how often what has become old is forgotten.
 	sweepEvery = 5 * time.Second
 	// leaveTime is how long handlers have that did not finish while draining,
@@ -53,7 +46,7 @@ type Server struct {
 	started  atomic.Bool
 	draining atomic.Bool
 	ready    chan struct{} // closed when it listens
-	ln       *listener     // set before ready is closed
+	ln       *rpc.Listener // set before ready is closed
 }
 
 // New returns a Server that is not listening yet. log and reg must not be nil;
@@ -117,7 +110,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.started.Swap(true) {
 		return errors.New("kit: Run was called twice")
 	}
-	ln, err := listen(s.cfg.Listen)
+	ln, err := rpc.Listen(s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("kit: %w", err)
 	}
@@ -127,19 +120,19 @@ func (s *Server) Run(ctx context.Context) error {
 	err = s.serve(ctx)
 	s.cancel()
 	s.peers.close()
-	return errors.Join(err, ln.release())
+	return errors.Join(err, ln.Release())
 }
 
 // serve runs Kitex and the sweeper until ctx is done and the drain is over.
 func (s *Server) serve(ctx context.Context) error {
 	quit := make(chan error, 1) // tells Kitex to stop
-	kitex := s.newKitex(quit)
+	kitex := logic.NewServer(&service{s}, rpc.ServerOptions(s.ln, quit, s.cfg.DrainTimeout)...)
 	g, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	g.Go(kitex.Run)
 	g.Go(func() error {
 		defer func() { quit <- nil }()
 		select { // Kitex may only be stopped once it polls
-		case <-s.ln.polled:
+		case <-s.ln.Polled():
 		case <-gctx.Done():
 			return nil
 		}
@@ -155,21 +148,6 @@ func (s *Server) serve(ctx context.Context) error {
 		return fmt.Errorf("kit: serve %s: %w", s.cfg.Listen, err)
 	}
 	return nil
-}
-
-// newKitex returns the server for one protocol, TTHeader with Thrift: it does not
-// guess between several, so nothing else is reachable through the port.
-func (s *Server) newKitex(quit <-chan error) server.Server {
-	return logic.NewServer(&service{s},
-		server.WithListener(s.ln),
-		server.WithTransHandlerFactory(netpoll.NewSvrTransHandlerFactory()),
-		server.WithCodec(codec.NewDefaultCodecWithSizeLimit(callBytesMax)),
-		server.WithMetaHandler(transmeta.ServerTTHeaderHandler), // tells clients to go when it is leaving
-		server.WithRefuseTrafficWithoutServiceName(),
-		server.WithExitSignal(func() <-chan error { return quit }), // signals are the program's business
-		server.WithExitWaitTime(max(s.cfg.DrainTimeout, time.Second)),
-		server.WithStatsLevel(stats.LevelDisabled),
-	)
 }
 
 // warnIfOpen says in the log who may reach the port.

@@ -25,11 +25,11 @@ type batch struct {
 	replies  []holdfast.Reply
 	answered bool // the replies belong to the caller
 	expired  bool // answered by the timer
-	open     int  // packets without an answer
+	open     int  // packets that are not finished
 	awaited  int  // of those, how many the answer waits for; and one for begin
 	refs     int  // the call, the timer, each runner, each open packet
 	helpers  int  // runners that the next look at a stuck batch adds
-	looked   int32
+	looked   int  // open packets at the last look
 }
 
 func (e *Engine) newBatch(packets []*holdfast.Packet) *batch {
@@ -55,10 +55,7 @@ func (e *Engine) newBatch(packets []*holdfast.Packet) *batch {
 		if t.class == fast && !b.reserved { // no place for a runner: it waits like any other
 			t.class = medium
 		}
-		// behind a packet that is not waited for there is nothing to wait for
-		behind := i > 0 && !b.tasks[i-1].awaited && b.tasks[i-1].packet.Session == p.Session
-		if t.class != slow && !behind {
-			t.awaited = true
+		if t.awaited = t.class != slow; t.awaited {
 			b.awaited++
 		}
 	}
@@ -92,6 +89,10 @@ func (e *Engine) admit(b *batch) {
 			}
 		case repeated, lost, refused:
 			b.complete(t, a)
+		case hopeless:
+			b.mu.Lock()
+			b.awaited-- // never the last one: begin's is there
+			b.mu.Unlock()
 		case follows, joined: // whoever drains the lane answers
 		}
 	}
@@ -138,9 +139,9 @@ func (b *batch) claim() *lane {
 func (b *batch) complete(t *task, a Answer) {
 	b.mu.Lock()
 	late := b.answered
+	b.open--
 	if !late {
 		t.answered = true
-		b.open--
 		Fill(&b.replies[t.index], a)
 		if t.awaited {
 			if b.awaited--; b.awaited == 0 {
@@ -204,14 +205,14 @@ func (b *batch) expire() {
 	b.releaseAndUnlock()
 }
 
-// helpLocked adds runners when none has moved on since the last look, twice as
-// many each time, and tells the commands that are stuck how long they take.
+// helpLocked adds runners when no packet was finished since the last look, twice
+// as many each time, and tells the commands that are stuck how long they take.
 func (b *batch) helpLocked(claimed int32) {
-	if claimed != b.looked && b.looked != 0 {
-		b.looked = claimed
+	if b.open < b.looked {
+		b.looked = b.open
 		return
 	}
-	b.looked = claimed
+	b.looked = b.open
 	for _, l := range b.lanes[:claimed] {
 		if c := l.stuck(b); c != nil {
 			c.observe(b.engine.cfg.DeferAfter)

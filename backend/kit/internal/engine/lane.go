@@ -46,6 +46,7 @@ type verdict uint8
 const (
 	leads    verdict = iota // its lane was idle: the caller must have it drained
 	follows                 // it waits behind an earlier packet of its lane
+	hopeless                // it waits behind one that its batch does not wait for
 	joined                  // an attempt of the same packet runs or waits
 	repeated                // it ran; the answer was kept
 	lost                    // it ran; the answer was not kept
@@ -103,8 +104,12 @@ func (e *Engine) place(t *task, nowMS int64) (verdict, Answer) {
 		l.head, l.tail = t, t
 		return leads, Answer{}
 	}
-	l.tail.next = t
-	l.tail = t
+	before := l.tail
+	before.next, l.tail = t, t
+	if t.awaited && !before.awaited {
+		t.awaited = false
+		return hopeless, Answer{}
+	}
 	return follows, Answer{}
 }
 

@@ -1,4 +1,4 @@
-package kit
+package rpc
 
 import (
 	"errors"
@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// listener is the listening socket of a Server, in the form that netpoll polls
-// (a descriptor). It is not netpoll's own: that one closes its descriptor twice,
+// Listener is a listening socket in the form that netpoll polls (a
+// descriptor). It is not netpoll's own: that one closes its descriptor twice,
 // the second time when the number may already belong to another file, and a
 // backend process has databases open.
 //
-// Close only stops the socket from listening; release gives up the descriptor,
+// Close only stops the socket from listening; Release gives up the descriptor,
 // when nothing polls it any more.
-type listener struct {
+type Listener struct {
 	net.Listener
-	fd   int // a duplicate, whose number stays ours until release
+	fd   int // a duplicate, whose number stays ours until Release
 	tcp  bool
 	once sync.Once
 
@@ -27,10 +27,10 @@ type listener struct {
 	pollOnce sync.Once
 }
 
-// listen opens the socket that a Config names. A unix socket is private to the
+// Listen opens the socket that a setting (see ParseListen) names. A unix socket is private to the
 // user, and takes the place of one that was left behind by a dead process.
-func listen(setting string) (*listener, error) {
-	network, address, err := parseListen(setting)
+func Listen(setting string) (*Listener, error) {
+	network, address, err := ParseListen(setting)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -52,7 +52,7 @@ func listen(setting string) (*listener, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen %s: %w", setting, err), ln.Close())
 	}
-	return &listener{Listener: ln, fd: fd, tcp: network == "tcp", polled: make(chan struct{})}, nil
+	return &Listener{Listener: ln, fd: fd, tcp: network == "tcp", polled: make(chan struct{})}, nil
 }
 
 // duplicate returns a second descriptor of ln's socket. It does not block either.
@@ -91,13 +91,13 @@ func abandonedSocket(path string) bool {
 }
 
 // Fd implements netpoll's Listener.
-func (l *listener) Fd() int {
+func (l *Listener) Fd() int {
 	l.pollOnce.Do(func() { close(l.polled) })
 	return l.fd
 }
 
 // Accept returns the next connection, or nil when none waits.
-func (l *listener) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	fd, peer, err := l.accept()
 	switch {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ECONNABORTED), errors.Is(err, syscall.EINTR):
@@ -113,7 +113,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return &conn{fd: fd, local: l.Addr(), remote: peerAddr(peer)}, nil
 }
 
-func (l *listener) accept() (fd int, peer syscall.Sockaddr, err error) {
+func (l *Listener) accept() (fd int, peer syscall.Sockaddr, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	if fd, peer, err = syscall.Accept(l.fd); err == nil {
@@ -122,15 +122,19 @@ func (l *listener) accept() (fd int, peer syscall.Sockaddr, err error) {
 	return fd, peer, err
 }
 
+// Polled is closed when a poller has asked for the descriptor: only then may the
+// server be stopped.
+func (l *Listener) Polled() <-chan struct{} { return l.polled }
+
 // Close makes the kernel refuse connections. The descriptor stays.
-func (l *listener) Close() error {
+func (l *Listener) Close() error {
 	var err error
 	l.once.Do(func() { err = syscall.Shutdown(l.fd, syscall.SHUT_RDWR) })
 	return err
 }
 
-// release closes the socket. Nothing may poll it any more.
-func (l *listener) release() error {
+// Release closes the socket. Nothing may poll it any more.
+func (l *Listener) Release() error {
 	return errors.Join(syscall.Close(l.fd), l.Listener.Close())
 }
 
