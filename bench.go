@@ -130,6 +130,7 @@ connection, and measures all three in turn, --rounds times.`,
 	f.IntVar(&o.Inflight, "inflight", 1, "requests that a connection has unanswered, at most")
 	f.IntVar(&o.Size, "size", 64, "bytes of payload")
 	f.Float64Var(&o.Rate, "rate", 0, "requests a second in all (open loop); 0: as many as are answered (closed loop)")
+	f.BoolVar(&o.Separate, "separate-writes", false, "write each request by itself, not those that follow the answers of one read together")
 	f.DurationVar(&o.Warmup, "warmup", time.Second, "load before anything is measured")
 	f.DurationVar(&o.Duration, "duration", 5*time.Second, "measured time of a round")
 	rounds := f.Int("rounds", 0, "rounds; 0: 3 with --baseline, else 1")

@@ -16,7 +16,9 @@ type EchoOptions struct {
 	Server
 	Conns, Inflight, Size int
 	// Rate is 0 for the closed loop, else requests a second in all.
-	Rate             float64
+	Rate float64
+	// Separate: see load.Plan (closed loop).
+	Separate         bool
 	Warmup, Duration time.Duration
 	Rounds           int
 	// Baseline also measures the bare servers, in the same rounds.
@@ -29,7 +31,7 @@ func (o EchoOptions) Validate() error {
 }
 
 func (o EchoOptions) plan() load.Plan {
-	return load.Plan{Inflight: o.Inflight, Size: o.Size, Rate: o.Rate,
+	return load.Plan{Inflight: o.Inflight, Size: o.Size, Rate: o.Rate, Separate: o.Separate,
 		Window: load.Window{Warmup: o.Warmup, Duration: o.Duration}}
 }
 
@@ -73,6 +75,7 @@ type EchoReport struct {
 	Inflight int           `json:"inflight"`
 	Size     int           `json:"size"`
 	OpenRate float64       `json:"open_rate,omitempty"` // 0: closed loop
+	Separate bool          `json:"separate_writes,omitempty"`
 	Warmup   string        `json:"warmup"`
 	Duration string        `json:"duration"`
 	Rounds   []EchoRound   `json:"rounds"`
@@ -111,7 +114,7 @@ func Echo(ctx context.Context, o EchoOptions) (*EchoReport, error) {
 	}
 	defer stop()
 	r := &EchoReport{Machine: proc.DescribeMachine(), Conns: o.Conns, Inflight: o.Inflight, Size: o.Size,
-		OpenRate: o.Rate, Warmup: o.Warmup.String(), Duration: o.Duration.String()}
+		OpenRate: o.Rate, Separate: o.Separate, Warmup: o.Warmup.String(), Duration: o.Duration.String()}
 	for n := range o.Rounds {
 		for _, s := range subjects {
 			round, err := s.echo(ctx, o)

@@ -107,6 +107,9 @@ func (r *EchoReport) machine() proc.Machine { return r.Machine }
 
 func (r *EchoReport) tables() []table {
 	loop := "closed loop"
+	if r.Separate {
+		loop += ", a write for each"
+	}
 	if r.OpenRate > 0 {
 		loop = fmt.Sprintf("open loop at %.0f/s", r.OpenRate)
 	}

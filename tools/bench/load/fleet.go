@@ -85,7 +85,7 @@ func (f *Fleet) Echo(ctx context.Context, p Plan) (*Tally, error) {
 		l.setSize(p.Size)
 		l.span = span{from: from, until: until, byDue: p.Rate > 0}
 		if p.Rate == 0 {
-			return &closedPhase{inflight: p.Inflight, until: until, giveUp: until + int64(drainTime)}
+			return &closedPhase{inflight: p.Inflight, separate: p.Separate, until: until, giveUp: until + int64(drainTime)}
 		}
 		// Loops start one request apart, so that together they keep to the rate from the first on.
 		start := begin + int64(float64(l.number)*1e9/p.Rate)

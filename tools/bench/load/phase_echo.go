@@ -5,6 +5,7 @@ package load
 type closedPhase struct {
 	idlePhase
 	inflight      int
+	separate      bool // each request in a write of its own
 	until, giveUp int64
 	started       bool
 }
@@ -28,6 +29,9 @@ func (p *closedPhase) drained(l *loop, c *conn, now int64) {
 	}
 	for range c.room(p.inflight) {
 		l.request(c, now)
+		if p.separate {
+			l.flush(c)
+		}
 	}
 	l.flush(c)
 }

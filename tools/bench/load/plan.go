@@ -20,6 +20,10 @@ type Plan struct {
 	Inflight int
 	// Size is the payload in bytes.
 	Size int
+	// Separate writes each request by itself. Otherwise the requests that
+	// follow the answers of one read go out in one write, which costs the
+	// loader and the server least and keeps them together from then on.
+	Separate bool
 	// Rate, when not 0, makes it an open loop of that many requests a second
 	// in all, spread evenly over the connections and the milliseconds.
 	Rate float64
