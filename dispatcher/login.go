@@ -179,11 +179,12 @@ func (l *logins) ask(inst *instance, batch []*pendingLogin, timeout time.Duratio
 		inst.probe()
 		return batch
 	}
-	inst.spoke(reply.GetIncarnation())
-	results := reply.GetResults()
-	if len(results) != len(batch) {
-		inst.log.Error("login reply breaks the contract", slog.Int("logins", len(batch)), slog.Int("results", len(results)))
-		results = make([]*hf.ConnectResult_, len(batch))
+	results := make([]*hf.ConnectResult_, len(batch)) // nil ones are bad answers
+	if reply != nil && len(reply.Results) == len(batch) {
+		inst.spoke(reply.Incarnation)
+		results = reply.Results
+	} else {
+		inst.log.Error("login reply breaks the contract", slog.Int("logins", len(batch)))
 	}
 	for i, p := range batch {
 		if results[i] != nil && results[i].NotExecuted {

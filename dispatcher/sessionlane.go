@@ -92,6 +92,9 @@ func (l *Lanes) Submit(id uint32, command, payload []byte) {
 // submitLocked takes p through pick, limit and break into the lane. It returns the
 // instance on whose ready queue the lane has to be put, if any.
 func (sl *sessionLane) submitLocked(p lane.Packet, now int64) (*instance, Reason) {
+	if sl.owner.d.stopping.Load() { // set before Run refuses what waits under the same lock
+		return nil, ReasonStopping
+	}
 	if sl.Idle() && !sl.queued {
 		if why := sl.moveLocked(); why != noReason {
 			return nil, why

@@ -41,16 +41,16 @@ func (w *worker) forward() {
 
 	v := judge(err, w.call.stage)
 	if v.outcome == answered && !wellFormed(reply, len(b.packets)) {
-		inst.log.Error("reply breaks the contract", slog.Int("packets", len(b.packets)), slog.Int("replies", len(reply.GetReplies())))
+		inst.log.Error("reply breaks the contract", slog.Int("packets", len(b.packets)))
 		v = verdict{outcome: misanswered, reason: ReasonBadReply}
 	}
 	inst.breaker.record(v.outcome, len(b.packets))
-	incarnation := known
 	if v.outcome == answered {
-		incarnation = reply.Incarnation
-		inst.spoke(incarnation)
+		inst.spoke(reply.Incarnation)
+		w.settle(v, reply.Replies, reply.Incarnation)
+	} else {
+		w.settle(v, nil, known)
 	}
-	w.settle(v, reply.GetReplies(), incarnation)
 	if v.outcome != answered {
 		inst.log.Debug("call failed", slog.String("reason", string(v.reason)), slog.Any("error", err))
 		inst.probe() // whether it lives decides how long its lanes stay closed

@@ -1,0 +1,425 @@
+package dispatcher
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	hf "github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
+)
+
+func seqs(ps []hf.Packet) (out []int64) {
+	for _, p := range ps {
+		out = append(out, p.Seq)
+	}
+	return out
+}
+
+// answerDeferred answers like a backend that had deferred (seq, attempt 1).
+func answerDeferred(l *Lanes, seq int64) bool {
+	return l.Answer(testService, seq, 1, 0, []byte("late"), false, "", 0)
+}
+
+// TestDeferralKeepsOrder: a deferred packet keeps its own lane closed and nobody
+// else's.
+func TestDeferralKeepsOrder(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.answer = defers })
+		slow, sink := w.open("slow")
+		submit(slow, 1)
+		synctest.Wait()
+		submit(slow, 2, 3)
+		b.with(func() { b.answer = nil })
+		quick, quickSink := w.open("quick")
+		submit(quick, 1)
+		synctest.Wait()
+		quickSink.of(1)
+		sink.waits(1, 2, 3)
+		if got := len(b.packets()); got != 2 {
+			t.Fatalf("the backend got %d packets while one is deferred, want 2", got)
+		}
+		if !answerDeferred(slow, 1) {
+			t.Error("the deferred answer was not awaited")
+		}
+		if answerDeferred(slow, 1) {
+			t.Error("the second answer was taken; the first wins")
+		}
+		synctest.Wait()
+		if got := sink.of(1); got.payload != "late" {
+			t.Errorf("answer = %+v, want the deferred one", got)
+		}
+		sink.of(2)
+		sink.of(3)
+		if got := seqs(b.packets()); !slices.Equal(got, []int64{1, 1, 2, 3}) {
+			t.Errorf("the backend got seqs %v, want 1 1 2 3", got)
+		}
+	})
+}
+
+// TestAnswerBeforeReply: Gateway.Reply may come before the call's own reply says
+// "deferred".
+func TestAnswerBeforeReply(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.answer, b.gate = defers, make(chan struct{}) })
+		l, sink := w.open("alice")
+		submit(l, 1)
+		synctest.Wait()
+		if !answerDeferred(l, 1) {
+			t.Fatal("the early answer was refused")
+		}
+		sink.of(1)
+		submit(l, 2)
+		synctest.Wait()
+		if n := len(b.packets()); n != 1 {
+			t.Errorf("%d packets sent while the call is under way, want 1", n)
+		}
+		b.with(func() { b.answer = nil })
+		close(b.gate)
+		synctest.Wait()
+		sink.of(2)
+	})
+}
+
+func TestAnswerForNobody(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		l, _ := w.open("alice")
+		if answerDeferred(l, 1) {
+			t.Error("an answer without a request was taken")
+		}
+		if l.Answer("nobody", 1, 1, 0, nil, false, "", 0) {
+			t.Error("an answer of an unknown service was taken")
+		}
+		submit(l, 1)
+		synctest.Wait()
+		if answerDeferred(l, 1) || answerDeferred(l, 77) {
+			t.Error("an answer to a finished request was taken")
+		}
+	})
+}
+
+// TestServicesDoNotWaitForEachOther: order is promised for each service.
+func TestServicesDoNotWaitForEachOther(t *testing.T) {
+	cfg := testConfig()
+	cfg.Services = append(cfg.Services, ServiceConfig{Name: "echo", CallsInFlight: 1})
+	cfg.Routes = append(cfg.Routes, RouteConfig{Prefix: "echo.", Service: "echo"})
+	inWorld(t, cfg, 1, func(t *testing.T, w *world) {
+		echo := w.join("echo", 0)
+		b := w.backend(0)
+		b.with(func() { b.answer = defers })
+		l, sink := w.open("alice")
+		submit(l, 1, 2)
+		l.Submit(3, []byte("echo.say"), nil)
+		synctest.Wait()
+		sink.of(3)
+		if got := seqs(echo.packets()); !slices.Equal(got, []int64{1}) {
+			t.Errorf("echo got seqs %v, want its own count from 1", got)
+		}
+		if !answerDeferred(l, 1) {
+			t.Error("logic's deferred answer was not awaited")
+		}
+	})
+}
+
+// TestCallTimeout: unknown; DEADLINE_EXCEEDED without retry_after; what waited goes
+// on once the instance cannot begin any more.
+func TestCallTimeout(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.gate = make(chan struct{}) })
+		l, sink := w.open("alice")
+		submit(l, 1)
+		synctest.Wait()
+		submit(l, 2)
+		began := time.Now()
+		b.with(func() { b.gate = nil })
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := sink.of(1); got.status != statusDeadlineExceeded || got.reason != "timeout" || got.retryAfter != 0 || got.at.Sub(began) != 2*time.Second {
+			t.Errorf("answer = %+v after %v, want DEADLINE_EXCEEDED timeout without retry_after after 2s", got, got.at.Sub(began))
+		}
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		if got := sink.of(2); got.reason != "" {
+			t.Errorf("the next request = %+v, want the backend's answer", got)
+		}
+		if got := seqs(b.packets()); !slices.Equal(got, []int64{1, 2}) {
+			t.Errorf("the backend got seqs %v, want 1 2", got)
+		}
+	})
+}
+
+// TestDeferredTimeout: an answer that does not come in time is unknown, too.
+func TestDeferredTimeout(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.answer = defers })
+		l, sink := w.open("alice")
+		submit(l, 1)
+		synctest.Wait()
+		b.with(func() { b.answer = nil })
+		submit(l, 2)
+		began := time.Now()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if got := sink.of(1); got.status != statusDeadlineExceeded || got.reason != "no_answer" || got.retryAfter != 0 || got.at.Sub(began) != 2*time.Second {
+			t.Errorf("answer = %+v after %v, want DEADLINE_EXCEEDED no_answer after 2s", got, got.at.Sub(began))
+		}
+		if got := sink.of(2); got.reason != "" {
+			t.Errorf("the next request = %+v, want the backend's answer", got)
+		}
+		if answerDeferred(l, 1) {
+			t.Error("the answer came too late and was taken")
+		}
+	})
+}
+
+// TestRequestTimeout: a request that never gets its turn was not run, and its
+// client hears so in time.
+func TestRequestTimeout(t *testing.T) {
+	cfg := testConfig()
+	cfg.Services[0].Timeout = time.Minute
+	inWorld(t, cfg, 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.gate = make(chan struct{}) })
+		l, sink := w.open("alice")
+		began := time.Now()
+		submit(l, 1)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		submit(l, 2)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if got := sink.of(1); got.status != statusDeadlineExceeded || got.at.Sub(began) != 10*time.Second {
+			t.Errorf("in a call: %+v after %v, want DEADLINE_EXCEEDED after 10s", got, got.at.Sub(began))
+		}
+		if got := sink.of(2); got.status != statusUnavailable || got.reason != "expired" || got.retryAfter == 0 || got.at.Sub(began) != 11*time.Second {
+			t.Errorf("in the lane: %+v after %v, want UNAVAILABLE expired after 11s", got, got.at.Sub(began))
+		}
+		if p := b.packets()[0]; p.StartByMs > began.Add(10*time.Second).UnixMilli() {
+			t.Errorf("start_by_ms is %v after the request, want at most its own 10s", time.UnixMilli(p.StartByMs).Sub(began))
+		}
+		close(b.gate)
+		synctest.Wait()
+		if n := len(sink.all()); n != 2 {
+			t.Errorf("%d answers, want 2: the reply came too late", n)
+		}
+		submit(l, 3)
+		synctest.Wait()
+		sink.of(3)
+	})
+}
+
+// TestBrokenConnection: UNKNOWN; the lane stays closed until start_by, since the
+// process may be alive.
+func TestBrokenConnection(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.gate = make(chan struct{}) })
+		l, sink := w.open("alice")
+		submit(l, 1)
+		synctest.Wait()
+		submit(l, 2)
+		b.with(func() { b.broken = true })
+		close(b.gate)
+		synctest.Wait()
+		if got := sink.of(1); got.status != statusUnknown || got.reason != "connection_lost" || got.retryAfter != 0 {
+			t.Errorf("answer = %+v, want UNKNOWN connection_lost without retry_after", got)
+		}
+		b.with(func() { b.broken, b.gate = false, nil })
+		time.Sleep(time.Second)
+		synctest.Wait()
+		sink.waits(2)
+		if other, otherSink := w.open("bob"); true {
+			submit(other, 1)
+			synctest.Wait()
+			otherSink.of(1) // only the lane is closed, not the instance
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := sink.of(2); got.reason != "" {
+			t.Errorf("the next request = %+v, want the backend's answer", got)
+		}
+	})
+}
+
+// TestRestartIsNoticed: a new incarnation, heard from anybody, makes what the old
+// one had deferred unknown and opens the lanes that it kept closed.
+func TestRestartIsNoticed(t *testing.T) {
+	hear := map[string]func(w *world){
+		"heartbeat": func(w *world) { time.Sleep(4 * time.Second) },
+		"reply": func(w *world) {
+			l, _ := w.open("bob")
+			submit(l, 1)
+		},
+		"login":              func(w *world) { w.d.Connect(Login{Token: "t"}, func(Verdict) {}) },
+		"a call to us":       func(w *world) { w.d.Incarnation(1001); time.Sleep(20 * time.Millisecond) },
+		"refused connection": nil,
+	}
+	for name, hear := range hear {
+		cfg := testConfig()
+		cfg.Services[0].Timeout = 9 * time.Second
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, cfg, 1, func(t *testing.T, w *world) {
+				b := w.backend(0)
+				b.with(func() { b.answer = defers })
+				l, sink := w.open("alice")
+				submit(l, 1)
+				synctest.Wait()
+				submit(l, 2)
+				began, want := time.Now(), ""
+				if hear == nil {
+					b.with(func() { b.down = true })
+					o, osink := w.open("bob")
+					submit(o, 1)
+					synctest.Wait()
+					want = "instance_down"
+					if got := osink.of(1); got.status != statusUnavailable || got.reason != want || got.retryAfter == 0 {
+						t.Errorf("bob's request = %+v, want UNAVAILABLE instance_down", got)
+					}
+				} else {
+					b.restart()
+					b.with(func() { b.answer = nil })
+					hear(w)
+					synctest.Wait()
+				}
+				if got := sink.of(1); got.status != statusUnknown || got.reason != "instance_gone" || got.at.Sub(began) > 4*time.Second {
+					t.Errorf("deferred: %+v, want UNKNOWN instance_gone at once", got)
+				}
+				if got := sink.of(2); got.reason != want {
+					t.Errorf("what waited: %+v, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+// TestKilledAndRestarted is the life of `kill -9`: sent is UNKNOWN, new is
+// UNAVAILABLE, and after the restart all is well without anybody doing anything.
+func TestKilledAndRestarted(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.gate = make(chan struct{}) })
+		l, sink := w.open("alice")
+		submit(l, 1)
+		synctest.Wait()
+		submit(l, 2)
+		b.with(func() { b.down = true })
+		close(b.gate)
+		time.Sleep(20 * time.Millisecond) // probes keep this distance
+		synctest.Wait()
+		if got := sink.of(1); got.status != statusUnknown {
+			t.Errorf("sent: %+v, want UNKNOWN", got)
+		}
+		// The broken call made a heartbeat go out, whose dial was refused: nothing can
+		// run any more, so what waited was tried at once.
+		if got := sink.of(2); got.status != statusUnavailable || got.reason != "instance_down" || got.retryAfter == 0 {
+			t.Errorf("waiting: %+v, want UNAVAILABLE instance_down", got)
+		}
+		submit(l, 3)
+		synctest.Wait()
+		if got := sink.of(3); got.status != statusUnavailable {
+			t.Errorf("new: %+v, want UNAVAILABLE", got)
+		}
+		b.restart()
+		b.with(func() { b.gate = nil })
+		submit(l, 4)
+		synctest.Wait()
+		if got := sink.of(4); got.reason != "" {
+			t.Errorf("after the restart: %+v, want the backend's answer", got)
+		}
+		if b.drops == 0 {
+			t.Error("no connection was dropped though the process is gone")
+		}
+	})
+}
+
+// TestLaneMovesOnlyWhenIdle: scale-out 1 -> 2 with a deferred packet at the old
+// instance.
+func TestLaneMovesOnlyWhenIdle(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		uid := uidOn(1, 2)
+		old := w.backend(0)
+		old.with(func() { old.answer = defers })
+		l, sink := w.open(uid)
+		submit(l, 1)
+		synctest.Wait()
+		submit(l, 2)
+		fresh := w.join(testService, 1)
+		submit(l, 3)
+		synctest.Wait()
+		if n := len(fresh.packets()); n != 0 {
+			t.Fatalf("the new instance got %d packets while one is deferred at the old one", n)
+		}
+		answerDeferred(l, 1)
+		synctest.Wait()
+		sink.of(2)
+		sink.of(3)
+		if got := seqs(fresh.packets()); !slices.Equal(got, []int64{2, 3}) {
+			t.Errorf("the new instance got seqs %v, want 2 3", got)
+		}
+		w.disc.Deregister(testService, "i1")
+		w.disc.Retire(testService)
+		old.with(func() { old.answer = nil })
+		synctest.Wait()
+		submit(l, 4)
+		synctest.Wait()
+		if got := seqs(old.packets()); !slices.Equal(got, []int64{1, 4}) {
+			t.Errorf("the old instance got seqs %v, want 1 4", got)
+		}
+	})
+}
+
+// TestQueuedLanesMove: what is ready but not sent follows the table.
+func TestQueuedLanesMove(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		old := w.backend(0)
+		old.with(func() { old.gate = make(chan struct{}) })
+		first, _ := w.open("first")
+		submit(first, 1)
+		synctest.Wait()
+		uid := uidOn(1, 2)
+		l, sink := w.open(uid)
+		submit(l, 1, 2) // queued at the old instance, whose only call is under way
+		fresh := w.join(testService, 1)
+		close(old.gate)
+		synctest.Wait()
+		sink.of(1)
+		sink.of(2)
+		if got := len(fresh.packets()); got != 2 {
+			t.Errorf("the new instance got %d packets, want 2", got)
+		}
+	})
+}
+
+// TestLeavingInstanceFinishes: an instance that left the membership still gives the
+// answers it owes, and then is let go.
+func TestLeavingInstanceFinishes(t *testing.T) {
+	inWorld(t, testConfig(), 2, func(t *testing.T, w *world) {
+		uid := uidOn(1, 2)
+		b := w.backend(1)
+		b.with(func() { b.answer = defers })
+		l, sink := w.open(uid)
+		submit(l, 1)
+		synctest.Wait()
+		inst := w.d.services[testService].table.Load().slots[1]
+		w.disc.Deregister(testService, "i1")
+		synctest.Wait()
+		submit(l, 2)
+		if !answerDeferred(l, 1) {
+			t.Error("the answer of the leaving instance was not awaited")
+		}
+		if got := sink.of(2); got.reason != "vacant_slot" {
+			t.Errorf("after it left: %+v, want vacant_slot", got)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		select {
+		case <-inst.done:
+		default:
+			t.Error("the instance was not let go though nothing depends on it")
+		}
+	})
+}
