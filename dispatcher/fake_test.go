@@ -164,6 +164,13 @@ func (b *fakeBackend) packets() []hf.Packet {
 	return slices.Concat(b.batches...)
 }
 
+// heartbeats returns how many were answered.
+func (b *fakeBackend) heartbeats() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.beats
+}
+
 // sizes returns how many packets each batch had.
 func (b *fakeBackend) sizes() (out []int) {
 	b.mu.Lock()
@@ -320,7 +327,10 @@ func (w *world) start() {
 
 // join adds an instance for slot and returns its backend.
 func (w *world) join(service string, slot int) *fakeBackend {
-	b := &fakeBackend{incarnation: int64(1000 * (slot + 1))}
+	return w.joinAs(service, slot, &fakeBackend{incarnation: int64(1000 * (slot + 1))})
+}
+
+func (w *world) joinAs(service string, slot int, b *fakeBackend) *fakeBackend {
 	address := fmt.Sprintf("%s.test:%d", service, 7000+slot)
 	w.mu.Lock()
 	w.backends[address] = b
