@@ -19,10 +19,17 @@ type Config struct {
 	// Keep is how long after the end of a lease its records are kept, in case the
 	// gateway comes back under the same epoch.
 	Keep time.Duration `koanf:"keep"`
+	// SessionsPerUser bounds the sessions known of one user. One more replaces the
+	// oldest: a login whose client left while it was judged leaves a record that no
+	// event ends. It must be above what the gateways allow a user.
+	SessionsPerUser int `koanf:"sessions_per_user"`
 }
 
-// DefaultConfig has a lease of three missed heartbeats.
-func DefaultConfig() Config { return Config{Lease: 10 * time.Second, Keep: time.Hour} }
+// DefaultConfig has a lease of three missed heartbeats, and room for four times
+// the sessions that gateways allow a user by default.
+func DefaultConfig() Config {
+	return Config{Lease: 10 * time.Second, Keep: time.Hour, SessionsPerUser: 64}
+}
 
 // Validate reports every setting that cannot work, not only the first.
 func (c Config) Validate() error {
@@ -32,6 +39,9 @@ func (c Config) Validate() error {
 	}
 	if c.Keep < c.Lease {
 		errs = append(errs, fmt.Errorf("keep: %v, want at least the lease %v", c.Keep, c.Lease))
+	}
+	if c.SessionsPerUser < 1 {
+		errs = append(errs, fmt.Errorf("sessions_per_user: %d, want at least 1", c.SessionsPerUser))
 	}
 	return errors.Join(errs...)
 }
@@ -102,6 +112,16 @@ func (m *Memory) Put(_ context.Context, r Record) error {
 	if i := slices.IndexFunc(records, func(o Record) bool { return o.Session == r.Session }); i >= 0 {
 		records[i] = r
 		return nil
+	}
+	if len(records) >= m.cfg.SessionsPerUser {
+		oldest := 0
+		for i := range records {
+			if records[i].Since.Before(records[oldest].Since) {
+				oldest = i
+			}
+		}
+		records = slices.Delete(records, oldest, oldest+1)
+		m.count--
 	}
 	m.users[r.UID] = append(records, r)
 	m.count++

@@ -38,7 +38,8 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return presencetest.Setup{Presence: m, Lease: cfg.Lease, Keep: cfg.Keep, Advance: clock.Advance}
+		return presencetest.Setup{Presence: m, Lease: cfg.Lease, Keep: cfg.Keep,
+			SessionsPerUser: cfg.SessionsPerUser, Advance: clock.Advance}
 	})
 }
 
@@ -85,7 +86,7 @@ func TestConfigValidate(t *testing.T) {
 		t.Errorf("default configuration: %v", err)
 	}
 	err := presence.Config{Keep: -1}.Validate()
-	if want := "lease: 0s, want at least 1s\nkeep: -1ns, want at least the lease 0s"; err == nil || err.Error() != want {
+	if want := "lease: 0s, want at least 1s\nkeep: -1ns, want at least the lease 0s\nsessions_per_user: 0, want at least 1"; err == nil || err.Error() != want {
 		t.Errorf("Validate = %v, want %s", err, want)
 	}
 	if _, err := presence.NewMemory(presence.Config{}, time.Now, prometheus.NewRegistry()); err == nil {

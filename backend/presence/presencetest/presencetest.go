@@ -21,10 +21,11 @@ type Presence interface {
 	Sweep(ctx context.Context) error
 }
 
-// Setup is an empty implementation with a lease of Lease and a Keep of Keep.
+// Setup is an empty implementation and what it was configured with.
 type Setup struct {
 	Presence
-	Lease, Keep time.Duration
+	Lease, Keep     time.Duration
+	SessionsPerUser int // at least 3
 	// Advance lets the time of the implementation go on: a fake clock, or a sleep.
 	Advance func(d time.Duration)
 }
@@ -41,6 +42,7 @@ func Run(t *testing.T, factory func(t *testing.T) Setup) {
 		{"a lease that is renewed late brings them back", testComesBack},
 		{"another epoch is another gateway", testEpoch},
 		{"many users at once", testManyUsers},
+		{"a user's sessions are bounded", testBounded},
 		{"a sweep forgets what lapsed long ago", testSweep},
 		{"goroutines do not disturb each other", testConcurrent},
 	} {
@@ -171,6 +173,22 @@ func testManyUsers(t *testing.T, s Setup) {
 		t.Errorf("Online of 50 users = %d records, want 25", len(records))
 	}
 	wantOnline(t, s, nil)
+}
+
+func testBounded(t *testing.T, s Setup) {
+	ctx := context.Background()
+	must(t, s.Put(ctx, record("a", "old", "g1")))
+	must(t, s.Put(ctx, record("a", "older", "g1")))
+	s.Advance(s.Lease / 100)
+	must(t, s.Put(ctx, record("a", "old", "g1"))) // heard of again
+	want := []string{}
+	for i := range s.SessionsPerUser - 1 {
+		s.Advance(s.Lease / 1000)
+		session := fmt.Sprintf("s%03d", i)
+		must(t, s.Put(ctx, record("a", session, "g1")))
+		want = append(want, session)
+	}
+	wantOnline(t, s, []string{"a"}, append([]string{"old"}, want...)...)
 }
 
 func testSweep(t *testing.T, s Setup) {
