@@ -129,8 +129,8 @@ func All(ctx context.Context, o AllOptions) (*AllReport, error) {
 		return nil, err
 	}
 	r.Goals = []Goal{
-		newGoal("echo, 1,000 connections x 1 in flight: share of bare netpoll", "%.2f", r.Many.Of(Holdfast).OfNetpoll, 0.62, false),
-		newGoal("echo, 100 connections x 10 in flight: share of bare netpoll", "%.2f", r.Deep.Of(Holdfast).OfNetpoll, 0.45, false),
+		newGoal("echo, 1,000 connections x 1 in flight: share of bare netpoll", "%.2f", r.Many.Of(Holdfast).OfNetpoll.Rate, 0.62, false),
+		newGoal("echo, 100 connections x 10 in flight: share of bare netpoll", "%.2f", r.Deep.Of(Holdfast).OfNetpoll.Rate, 0.45, false),
 		newGoal("resident bytes of an idle session after one message", "%.0f", r.Idle.Of(Holdfast).PerEchoed, 6<<10, true),
 		newGoal("heap objects in the gateway an echo, 1,000 x 1", "%.2f", r.Many.Of(Holdfast).HeapObjects, 6, true),
 	}

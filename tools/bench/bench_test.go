@@ -45,7 +45,7 @@ func TestEchoBaselines(t *testing.T) {
 			t.Errorf("round %d = %+v, want %s", i, x, want)
 		}
 	}
-	if s := r.Of(Netpoll); s.OfNetpoll.Median != 1 || s.Rate.Rounds != 2 {
+	if s := r.Of(Netpoll); s.OfNetpoll.Rate.Median != 1 || s.Rate.Rounds != 2 {
 		t.Errorf("netpoll of itself = %+v", s)
 	}
 	checkReport(t, r, "echo: 5 connections x 2 in flight", Goroutines)

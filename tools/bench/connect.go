@@ -50,6 +50,7 @@ type ConnectSummary struct {
 	P99       Spread           `json:"p99_us"`
 	ServerCPU Spread           `json:"server_cpu_us"`
 	LoaderCPU Spread           `json:"loader_cpu_us"`
+	Others    Spread           `json:"others_cpus"`
 	Errors    map[string]int64 `json:"errors,omitempty"`
 }
 
@@ -138,6 +139,7 @@ func summarizeConnect(name string, rounds []ConnectRound) ConnectSummary {
 		P99:       figure(func(r ConnectRound) float64 { return r.P99 }),
 		ServerCPU: gather(own, func(r ConnectRound) (float64, bool) { return r.Server, r.Server > 0 }),
 		LoaderCPU: figure(func(r ConnectRound) float64 { return r.Loader }),
+		Others:    figure(func(r ConnectRound) float64 { return r.Others }),
 		OfNetpoll: gather(own, func(r ConnectRound) (float64, bool) {
 			base := netpoll[r.Round]
 			return r.Rate / max(base, 1), base > 0

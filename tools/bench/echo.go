@@ -44,8 +44,9 @@ type EchoRound struct {
 	P50     float64 `json:"p50_us"`
 	P99     float64 `json:"p99_us"`
 	P999    float64 `json:"p999_us"`
-	// Late is how far the loader was behind its plan at worst (open loop).
-	Late   float64          `json:"loader_late_us"`
+	// Late is the 99th percentile of how far the loader itself was behind its
+	// plan (open loop).
+	Late   float64          `json:"loader_late_p99_us"`
 	Errors map[string]int64 `json:"errors,omitempty"`
 	cost
 }
@@ -54,9 +55,8 @@ type EchoRound struct {
 type EchoSummary struct {
 	Subject string `json:"subject"`
 	Rate    Spread `json:"rate"`
-	// OfNetpoll is the rate as a share of the bare netpoll server's in the
-	// same round.
-	OfNetpoll   Spread            `json:"of_netpoll"`
+	// OfNetpoll is beside the bare netpoll server of the same round.
+	OfNetpoll   EchoRatios        `json:"of_netpoll"`
 	P50         Spread            `json:"p50_us"`
 	P99         Spread            `json:"p99_us"`
 	P999        Spread            `json:"p999_us"`
@@ -64,8 +64,18 @@ type EchoSummary struct {
 	ServerCPU   Spread            `json:"server_cpu_us"`
 	LoaderCPU   Spread            `json:"loader_cpu_us"`
 	HeapObjects Spread            `json:"heap_objects"`
-	Late        Spread            `json:"loader_late_us"`
+	Late        Spread            `json:"loader_late_p99_us"`
+	Others      Spread            `json:"others_cpus"`
 	Errors      map[string]int64  `json:"errors,omitempty"`
+}
+
+// EchoRatios are figures divided by those of the bare netpoll server. CPU is
+// of the subject's first process, for ours the gateway alone.
+type EchoRatios struct {
+	Rate Spread `json:"rate"`
+	P50  Spread `json:"p50"`
+	P99  Spread `json:"p99"`
+	CPU  Spread `json:"cpu"`
 }
 
 // EchoReport is what Echo found out.
@@ -156,7 +166,7 @@ func (s subject) echo(ctx context.Context, o EchoOptions) (EchoRound, error) {
 	}
 	errs := addCounts(maps.Clone(t.Errors), connected.Errors, left.Errors)
 	return EchoRound{Subject: s.name, Conns: conns, Rate: t.Rate(), P50: us(t, 50), P99: us(t, 99), P999: us(t, 99.9),
-		Late: float64(t.Late) / float64(time.Microsecond), Errors: errs, cost: m.per(t.Done)}, nil
+		Late: float64(t.Lateness(99)) / float64(time.Microsecond), Errors: errs, cost: m.per(t.Done)}, nil
 }
 
 func us(t *load.Tally, percentile float64) float64 {
@@ -180,11 +190,11 @@ func addCounts(sum map[string]int64, others ...map[string]int64) map[string]int6
 }
 
 func summarizeEcho(name string, rounds []EchoRound) EchoSummary {
-	netpoll := map[int]float64{}
+	netpoll := map[int]EchoRound{}
 	var own []EchoRound
 	for _, r := range rounds {
 		if r.Subject == Netpoll {
-			netpoll[r.Round] = r.Rate
+			netpoll[r.Round] = r
 		}
 		if r.Subject == name {
 			own = append(own, r)
@@ -193,20 +203,28 @@ func summarizeEcho(name string, rounds []EchoRound) EchoSummary {
 	figure := func(f func(EchoRound) float64) Spread {
 		return gather(own, func(r EchoRound) (float64, bool) { return f(r), true })
 	}
+	known := func(f func(EchoRound) float64) Spread {
+		return gather(own, func(r EchoRound) (float64, bool) { return f(r), f(r) > 0 })
+	}
+	ratio := func(f func(EchoRound) float64) Spread {
+		return gather(own, func(r EchoRound) (float64, bool) {
+			base := f(netpoll[r.Round])
+			return f(r) / base, base > 0 && f(r) > 0
+		})
+	}
+	rate := func(r EchoRound) float64 { return r.Rate }
+	p50 := func(r EchoRound) float64 { return r.P50 }
+	p99 := func(r EchoRound) float64 { return r.P99 }
 	s := EchoSummary{
-		Subject: name,
-		Rate:    figure(func(r EchoRound) float64 { return r.Rate }),
-		P50:     figure(func(r EchoRound) float64 { return r.P50 }),
-		P99:     figure(func(r EchoRound) float64 { return r.P99 }),
-		P999:    figure(func(r EchoRound) float64 { return r.P999 }),
-		OfNetpoll: gather(own, func(r EchoRound) (float64, bool) {
-			base := netpoll[r.Round]
-			return r.Rate / max(base, 1), base > 0
-		}),
-		ServerCPU:   gather(own, func(r EchoRound) (float64, bool) { return r.Server, r.Server > 0 }),
+		Subject: name, Rate: figure(rate), P50: figure(p50), P99: figure(p99),
+		P999: figure(func(r EchoRound) float64 { return r.P999 }),
+		OfNetpoll: EchoRatios{Rate: ratio(rate), P50: ratio(p50), P99: ratio(p99),
+			CPU: ratio(func(r EchoRound) float64 { return r.First })},
+		ServerCPU:   known(func(r EchoRound) float64 { return r.Server }),
 		LoaderCPU:   figure(func(r EchoRound) float64 { return r.Loader }),
-		HeapObjects: gather(own, func(r EchoRound) (float64, bool) { return r.HeapObjects, r.HeapObjects > 0 }),
-		Late:        figure(func(r EchoRound) float64 { return r.Late }),
+		HeapObjects: known(func(r EchoRound) float64 { return r.HeapObjects }),
+		Late:        known(func(r EchoRound) float64 { return r.Late }),
+		Others:      figure(func(r EchoRound) float64 { return r.Others }),
 		CPU:         map[string]Spread{},
 	}
 	for _, r := range own {

@@ -116,19 +116,47 @@ func (r *EchoReport) tables() []table {
 	t := table{
 		title: fmt.Sprintf("echo: %d connections x %d in flight, %d bytes, %s, %s after %s of warm-up",
 			r.Conns, r.Inflight, r.Size, loop, r.Duration, r.Warmup),
-		columns: []string{"server", "requests/s", "of netpoll", "p50 us", "p99 us", "p99.9 us", "CPU us/request", "loader us", "heap objects", "errors"},
+		columns: []string{"server", "requests/s", "p50 us", "p99 us", "p99.9 us", "CPU us/request", "loader us", "heap objects", "errors"},
+	}
+	ratios := table{
+		title:   "the same, divided by bare netpoll's",
+		columns: []string{"server", "requests/s", "p50", "p99", "CPU/request"},
 	}
 	for _, s := range r.Summary {
-		t.rows = append(t.rows, []string{s.Subject, s.Rate.Text("%.0f"), s.OfNetpoll.Text("%.2f"), s.P50.Text("%.0f"),
-			s.P99.Text("%.0f"), s.P999.Text("%.0f"), cpuText(s), s.LoaderCPU.Text("%.2f"), s.HeapObjects.Text("%.2f"), errorText(s.Errors)})
-		if s.Late.Median > s.P50.Median {
-			t.notes = append(t.notes, fmt.Sprintf("note: against %s the loader was up to %.1f ms late: the machine was too busy for these latencies", s.Subject, s.Late.Max/1e3))
-		}
-		if s.ServerCPU.Known() && s.LoaderCPU.Median > s.ServerCPU.Median {
-			t.notes = append(t.notes, fmt.Sprintf("note: against %s the loader used more CPU than the server", s.Subject))
+		t.rows = append(t.rows, []string{s.Subject, s.Rate.Text("%.0f"), s.P50.Text("%.0f"), s.P99.Text("%.0f"), s.P999.Text("%.0f"),
+			cpuText(s), s.LoaderCPU.Text("%.2f"), s.HeapObjects.Text("%.2f"), errorText(s.Errors)})
+		t.notes = append(t.notes, s.doubts()...)
+		if s.Subject != Netpoll && s.OfNetpoll.Rate.Known() {
+			ratios.rows = append(ratios.rows, []string{s.Subject, s.OfNetpoll.Rate.Text("%.2f"), s.OfNetpoll.P50.Text("%.2f"),
+				s.OfNetpoll.P99.Text("%.2f"), s.OfNetpoll.CPU.Text("%.2f")})
 		}
 	}
-	return []table{t}
+	if len(ratios.rows) == 0 {
+		return []table{t}
+	}
+	return []table{t, ratios}
+}
+
+// othersMax is how many processors other programs may use before a report
+// says so: at a tenth they begin to show in rates.
+const othersMax = 0.1
+
+// doubts are reasons not to trust a summary.
+func (s EchoSummary) doubts() (notes []string) {
+	if s.ServerCPU.Known() && s.LoaderCPU.Median > s.ServerCPU.Median {
+		notes = append(notes, fmt.Sprintf("note: against %s the loader used more CPU than the server", s.Subject))
+	}
+	if s.Late.Median > s.P50.Median/2 {
+		notes = append(notes, fmt.Sprintf("note: against %s the loader itself was late by %.0f us (p99), which is in the latencies", s.Subject, s.Late.Median))
+	}
+	return append(notes, othersNote(s.Subject, s.Others)...)
+}
+
+func othersNote(subject string, others Spread) []string {
+	if others.Max <= othersMax {
+		return nil
+	}
+	return []string{fmt.Sprintf("note: beside %s other programs used %s processors: measure on a calm machine", subject, others.Text("%.1f"))}
 }
 
 // cpuText shows the sum and, where there are several processes, the parts.
@@ -176,6 +204,7 @@ func (r *ConnectReport) tables() []table {
 	for _, s := range r.Summary {
 		t.rows = append(t.rows, []string{s.Subject, s.Rate.Text("%.0f"), s.OfNetpoll.Text("%.2f"), s.P50.Text("%.0f"),
 			s.P99.Text("%.0f"), s.ServerCPU.Text("%.1f"), s.LoaderCPU.Text("%.1f"), errorText(s.Errors)})
+		t.notes = append(t.notes, othersNote(s.Subject, s.Others)...)
 	}
 	return []table{t}
 }

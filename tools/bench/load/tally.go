@@ -41,10 +41,10 @@ type Tally struct {
 	latency *hdrhistogram.Histogram
 	// Errors counts by kind; empty when all went well.
 	Errors map[string]int64
-	// Late is by how much the loader itself was behind the plan of an open
-	// loop, at worst: it got no CPU. Such a delay is in the latencies too,
-	// though the server had no part in it.
-	Late time.Duration
+	// lateness is how far the loader itself was behind the plan of an open
+	// loop, for each request: it was busy or got no CPU. Such a delay is in the
+	// latencies too, though the server had no part in it.
+	lateness *hdrhistogram.Histogram
 	// Pushes and Pings count what the server sent on its own.
 	Pushes, Pings int64
 }
@@ -52,8 +52,9 @@ type Tally struct {
 // NewTally returns an empty Tally.
 func NewTally() *Tally {
 	return &Tally{
-		latency: hdrhistogram.New(latencyMin, latencyMax, latencyDigits),
-		Errors:  map[string]int64{},
+		latency:  hdrhistogram.New(latencyMin, latencyMax, latencyDigits),
+		lateness: hdrhistogram.New(latencyMin, latencyMax, latencyDigits),
+		Errors:   map[string]int64{},
 	}
 }
 
@@ -79,13 +80,19 @@ func (t *Tally) Percentile(p float64) time.Duration {
 	return time.Duration(t.latency.ValueAtPercentile(p))
 }
 
+// Lateness returns by how much the loader itself was behind an open loop's
+// plan; 0 in a closed loop.
+func (t *Tally) Lateness(p float64) time.Duration {
+	return time.Duration(t.lateness.ValueAtPercentile(p))
+}
+
 // Add puts what u has counted into t. Elapsed becomes the longer one.
 func (t *Tally) Add(u *Tally) {
 	t.Done += u.Done
 	t.Pushes += u.Pushes
 	t.Pings += u.Pings
 	t.Elapsed = max(t.Elapsed, u.Elapsed)
-	t.Late = max(t.Late, u.Late)
+	t.lateness.Merge(u.lateness)
 	t.latency.Merge(u.latency) // same bounds, so nothing is dropped
 	for k, n := range u.Errors {
 		t.Errors[k] += n
@@ -97,7 +104,9 @@ func (t *Tally) record(d int64) {
 	_ = t.latency.RecordValue(min(max(d, latencyMin), latencyMax)) // clamped, so it cannot fail
 }
 
-func (t *Tally) late(d int64) { t.Late = max(t.Late, time.Duration(d)) }
+func (t *Tally) late(d int64) {
+	_ = t.lateness.RecordValue(min(max(d, latencyMin), latencyMax)) // as above
+}
 
 func (t *Tally) fail(kind string) { t.Errors[kind]++ }
 

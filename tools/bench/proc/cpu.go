@@ -47,6 +47,46 @@ func parseStat(b []byte) (time.Duration, error) {
 	return time.Duration(ticks) * tick, nil
 }
 
+// MachineTime is what all processors together have spent since the start of
+// the machine.
+type MachineTime struct {
+	// Processes is user and system time. Interrupts are not in it.
+	Processes time.Duration
+	// Stolen is what the hypervisor gave to others.
+	Stolen time.Duration
+}
+
+// ReadMachineTime returns it, in steps of 10 ms.
+func ReadMachineTime() (MachineTime, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return MachineTime{}, fmt.Errorf("machine time: %w", err)
+	}
+	return parseMachineTime(b)
+}
+
+// parseMachineTime reads the first line: cpu user nice system idle iowait irq
+// softirq steal.
+func parseMachineTime(b []byte) (MachineTime, error) {
+	line, _, _ := bytes.Cut(b, []byte("\n"))
+	fields := bytes.Fields(line)
+	if len(fields) < 9 || string(fields[0]) != "cpu" {
+		return MachineTime{}, fmt.Errorf("machine time: unexpected form %q", line)
+	}
+	var ticks [8]int64
+	for i := range ticks {
+		n, err := strconv.ParseInt(string(fields[1+i]), 10, 64)
+		if err != nil {
+			return MachineTime{}, fmt.Errorf("machine time: field %q: %w", fields[1+i], err)
+		}
+		ticks[i] = n
+	}
+	return MachineTime{
+		Processes: time.Duration(ticks[0]+ticks[1]+ticks[2]) * tick,
+		Stolen:    time.Duration(ticks[7]) * tick,
+	}, nil
+}
+
 // OwnCPUTime returns the user and system time of this process.
 func OwnCPUTime() (time.Duration, error) {
 	var u unix.Rusage

@@ -61,6 +61,21 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestMachineTime(t *testing.T) {
+	got, err := parseMachineTime([]byte("cpu  100 10 50 900 3 1 7 20 0 0\ncpu0 1 2 3\n"))
+	if want := (MachineTime{Processes: 1600 * time.Millisecond, Stolen: 200 * time.Millisecond}); err != nil || got != want {
+		t.Errorf("parseMachineTime = %+v, %v, want %+v", got, err, want)
+	}
+	for _, in := range []string{"", "cpu0 1 2 3 4 5 6 7 8", "cpu 1 2 3 x 5 6 7 8"} {
+		if _, err := parseMachineTime([]byte(in)); err == nil {
+			t.Errorf("parseMachineTime(%q) = nil error", in)
+		}
+	}
+	if m, err := ReadMachineTime(); err != nil || m.Processes <= 0 {
+		t.Errorf("ReadMachineTime() = %+v, %v", m, err)
+	}
+}
+
 func TestParseStatus(t *testing.T) {
 	tests := []struct {
 		in   string
