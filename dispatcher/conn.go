@@ -63,7 +63,7 @@ func (p *connPool) Get(ctx context.Context, network, address string, opt remote.
 		if timeout <= 0 {
 			return nil, os.ErrDeadlineExceeded
 		}
-		conn, err := opt.Dialer.DialTimeout(network, address, timeout)
+		conn, err := dialPeer(opt.Dialer, network, address, timeout)
 		if err != nil {
 			return nil, err
 		}
@@ -77,6 +77,27 @@ func (p *connPool) Get(ctx context.Context, network, address string, opt remote.
 		call.stage = stageSending
 	}
 	return c, nil
+}
+
+// dialPeer opens a connection. Where nobody listens the error is the kernel's:
+// netpoll reports a refused TCP connection as one that the peer has closed, and
+// the difference decides whether a process is known to be gone.
+func dialPeer(dialer remote.Dialer, network, address string, timeout time.Duration) (net.Conn, error) {
+	began := time.Now()
+	conn, err := dialer.DialTimeout(network, address, timeout)
+	if err == nil || isRefused(err) || isTimeout(err) {
+		return conn, err
+	}
+	left := timeout - time.Since(began)
+	if left <= 0 {
+		return nil, err
+	}
+	probe, plain := net.DialTimeout(network, address, left)
+	if plain != nil {
+		return nil, plain
+	}
+	_ = probe.Close() // somebody listens now; the next call will find out who
+	return nil, err
 }
 
 // reuse returns an idle connection that is still open, or nil and the generation
