@@ -82,19 +82,33 @@ func (ls *logins) judgeAll(items []*holdfast.ConnectItem) []*holdfast.ConnectRes
 
 // work judges logins of a batch until none is left.
 func (ls *logins) work(b *loginBatch) {
+	judging := -1
+	defer func() {
+		if judging >= 0 { // Connect ended the goroutine (runtime.Goexit); the rest go on
+			ls.settle(b, judging, refuseLogin(CloseInternal, "internal error", 0))
+			ls.owner.run(func() { ls.work(b) })
+		}
+	}()
 	for {
 		i := int(b.next.Add(1)) - 1
 		if i >= len(b.items) {
 			return
 		}
 		began := time.Now()
+		judging = i
 		r := ls.judgeOne(b.items[i], b.arrived.Add(ls.within(b.items[i])))
+		judging = -1
 		took := int64(time.Since(began))
 		mean := ls.mean.Load()
 		ls.mean.Store(mean + (took-mean)/8)
-		ls.pending.Add(-1)
-		b.settle(i, r)
+		ls.settle(b, i, r)
 	}
+}
+
+// settle gives login i its verdict, unless the call has been answered.
+func (ls *logins) settle(b *loginBatch, i int, r *holdfast.ConnectResult_) {
+	ls.pending.Add(-1)
+	b.settle(i, r)
 }
 
 func (b *loginBatch) settle(i int, r *holdfast.ConnectResult_) {

@@ -81,7 +81,6 @@ type Engine struct {
 	waiting  atomic.Int64 // packets that count against MaxWaiting
 	draining atomic.Bool  // new packets are refused
 	stopped  atomic.Bool  // packets that have not started are refused
-	full     atomic.Uint64
 	deferred atomic.Uint64
 	helped   atomic.Uint64
 }

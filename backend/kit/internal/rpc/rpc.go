@@ -97,10 +97,10 @@ func ParseListen(s string) (network, address string, err error) {
 
 // instance tells a TCP address from the path of a unix socket.
 func instance(address string) (discovery.Instance, error) {
-	if path, ok := strings.CutPrefix(address, "unix:"); ok || strings.HasPrefix(address, "/") {
+	if path, ok := strings.CutPrefix(address, "unix:"); path != "" && (ok || strings.HasPrefix(address, "/")) {
 		return discovery.NewInstance("unix", path, discovery.DefaultWeight, nil), nil
 	}
-	if _, _, err := net.SplitHostPort(address); err != nil {
+	if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
 		return nil, fmt.Errorf("%q, want host:port or the path of a unix socket", address)
 	}
 	return discovery.NewInstance("tcp", address, discovery.DefaultWeight, nil), nil
