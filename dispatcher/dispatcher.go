@@ -42,6 +42,7 @@ type Dispatcher struct {
 	start    time.Time // zero of the dispatcher's clock
 	wall     int64     // Unix nanoseconds at start
 
+	ready    chan struct{} // closed when the first membership is in use
 	started  atomic.Bool
 	stopping atomic.Bool
 	probedAt atomic.Int64 // when an unknown incarnation last made us ask everybody
@@ -60,6 +61,7 @@ func New(cfg Config, self Self, disc discovery.Discovery, log *slog.Logger, reg 
 		log:      log.With("component", "dispatcher"),
 		services: map[string]*service{},
 		dial:     dialKitex,
+		ready:    make(chan struct{}),
 		start:    now,
 		wall:     now.UnixNano(),
 	}
@@ -95,6 +97,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Ready is closed once Run knows which instances there are, whether they answer
+// or not. Until then requests are refused, and logins wait.
+func (d *Dispatcher) Ready() <-chan struct{} { return d.ready }
 
 // Incarnation tells that an instance spoke as this incarnation, as a backend's
 // call to the gateway says. When nobody is known by it, an instance has restarted:

@@ -143,6 +143,7 @@ func (l *logins) work(ctx context.Context) {
 // that was not asked, and time.
 func (l *logins) judge(ctx context.Context, batch []*pendingLogin) {
 	l.metrics.batch.Observe(float64(len(batch)))
+	l.awaitReady(ctx, batch[0].due)
 	tried := map[*instance]bool{}
 	for len(batch) > 0 && ctx.Err() == nil {
 		inst := l.choose(tried)
@@ -155,6 +156,22 @@ func (l *logins) judge(ctx context.Context, batch []*pendingLogin) {
 	}
 	for _, p := range batch {
 		l.settle(p, loginUnavailable, l.unavailable())
+	}
+}
+
+// awaitReady blocks until the dispatcher knows instances, or until due.
+func (l *logins) awaitReady(ctx context.Context, due int64) {
+	select {
+	case <-l.d.ready:
+		return
+	default:
+	}
+	timer := time.NewTimer(time.Duration(due - l.d.now()))
+	defer timer.Stop()
+	select {
+	case <-l.d.ready:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

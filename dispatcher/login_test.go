@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/holdfast-io/holdfast/dispatcher/discovery"
 	hf "github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
 )
 
@@ -184,6 +186,48 @@ func TestLoginUnavailable(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestLoginBeforeAnythingIsKnown: logins wait for the discovery, but not for ever.
+func TestLoginBeforeAnythingIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, testConfig())
+		disc := &lateDiscovery{Memory: w.disc, known: make(chan struct{})}
+		w.d.disc = disc
+		w.join(testService, 0)
+		w.start()
+		v := newVerdicts(t)
+		w.login(v, "early")
+		time.Sleep(6 * time.Second)
+		w.login(v, "later")
+		time.Sleep(time.Second)
+		if got := v.of("early"); got.CloseCode != closeBackendUnavailable {
+			t.Errorf("early = %+v, want BACKEND_UNAVAILABLE", got)
+		}
+		close(disc.known)
+		<-w.d.Ready()
+		synctest.Wait()
+		if got := v.of("later"); got.UID != "later" {
+			t.Errorf("later = %+v, want a welcome", got)
+		}
+		w.cancel()
+		<-w.ran
+	})
+}
+
+// lateDiscovery knows nothing until known is closed.
+type lateDiscovery struct {
+	*discovery.Memory
+	known chan struct{}
+}
+
+func (l *lateDiscovery) Next(ctx context.Context, after uint64) (*discovery.Snapshot, error) {
+	select {
+	case <-l.known:
+		return l.Memory.Next(ctx, after)
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -15,6 +15,7 @@ type membership struct {
 	ctx  context.Context // of Run; instances live at most as long
 	wg   sync.WaitGroup  // instances that run, and those that retire
 	live map[*service]map[memberKey]*instance
+	once sync.Once // the first snapshot
 }
 
 // memberKey tells instances apart. A process that came back under another address
@@ -35,6 +36,7 @@ func (d *Dispatcher) runMembership(ctx context.Context) error {
 		for _, s := range d.ordered {
 			m.apply(s, version, snapshot.Services[s.cfg.Name])
 		}
+		m.once.Do(func() { close(d.ready) })
 	}
 }
 

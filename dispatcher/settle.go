@@ -71,18 +71,18 @@ func appendExpired(dst []answer, expired []lane.Expiry) []answer {
 // settle gives each lane of the batch what became of its packets. replies are of
 // use only where v says that the call was answered.
 func (w *worker) settle(v verdict, replies []*hf.Reply, incarnation int64) {
-	from := 0
+	from, now := 0, w.inst.d.now()
 	for _, r := range w.batch.runs {
 		part := replies
 		if v.outcome == answered {
 			part = replies[from : from+r.n]
 		}
-		w.settleRun(r, v, part, incarnation)
+		w.settleRun(r, now, v, part, incarnation)
 		from += r.n
 	}
 }
 
-func (w *worker) settleRun(r run, v verdict, replies []*hf.Reply, incarnation int64) {
+func (w *worker) settleRun(r run, now int64, v verdict, replies []*hf.Reply, incarnation int64) {
 	sl, l, b := r.lane, r.lane.owner, w.batch
 	l.mu.Lock()
 	if l.ended { // End has dropped the lane, its packets and its share of the load
@@ -115,7 +115,7 @@ func (w *worker) settleRun(r run, v verdict, replies []*hf.Reply, incarnation in
 		sl.incarnation = incarnation
 	}
 	sl.Returned()
-	ready, answers := sl.nextLocked(w.inst.d.now(), answers)
+	ready, answers := sl.nextLocked(now, answers)
 	l.mu.Unlock()
 	if ready != nil {
 		ready.ready.push(sl)
