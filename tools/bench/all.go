@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,7 +18,9 @@ type AllOptions struct {
 	// Warmup and Duration are of each measurement of a round.
 	Warmup, Duration time.Duration
 	Rounds           int
-	Idle             IdleOptions
+	// OpenRate is the rate of the open loop, in requests a second.
+	OpenRate float64
+	Idle     IdleOptions
 	// Progress is told what is measured next.
 	Progress io.Writer
 }
@@ -27,15 +30,19 @@ type AllOptions struct {
 func DefaultAllOptions() AllOptions {
 	return AllOptions{
 		StackOptions: StackOptions{GatewayConfig: "configs/gateway.bench.yaml", EchoConfig: "configs/echo.bench.yaml"},
-		Warmup:       2 * time.Second, Duration: 5 * time.Second, Rounds: 3,
+		Warmup:       2 * time.Second, Duration: 5 * time.Second, Rounds: 3, OpenRate: 10_000,
 		Idle: DefaultIdleOptions(), Progress: io.Discard,
 	}
 }
 
 // Validate reports every setting that cannot work.
 func (o AllOptions) Validate() error {
-	probe := EchoOptions{Server: Server{Endpoint: "127.0.0.1:1"}, Conns: 1, Inflight: 1, Size: 64, Warmup: o.Warmup, Duration: o.Duration, Rounds: o.Rounds}
-	return probe.Validate()
+	probe := EchoOptions{Server: Server{Endpoint: "127.0.0.1:1"}, Conns: 1, Inflight: 1, Size: 64, Rate: o.OpenRate,
+		Warmup: o.Warmup, Duration: o.Duration, Rounds: o.Rounds}
+	idle := o.Idle
+	idle.Server, idle.Baseline = probe.Server, true
+	idle.Processes = []Process{{Role: "gateway", PID: 1}} // All fills it in
+	return errors.Join(probe.Validate(), idle.Validate())
 }
 
 // AllReport is what All found out.
@@ -45,7 +52,7 @@ type AllReport struct {
 	Goals   []Goal         `json:"goals"`
 	Many    *EchoReport    `json:"echo_1000x1"`
 	Deep    *EchoReport    `json:"echo_100x10"`
-	Open    *EchoReport    `json:"echo_open_10000"`
+	Open    *EchoReport    `json:"echo_open"`
 	Idle    *IdleReport    `json:"idle"`
 	Connect *ConnectReport `json:"connect"`
 }
@@ -151,16 +158,16 @@ func (o AllOptions) speed(ctx context.Context, r *AllReport) error {
 	}{
 		{&r.Many, 1000, 1, 0},
 		{&r.Deep, 100, 10, 0},
-		{&r.Open, 1000, 16, 10_000},
+		{&r.Open, 1000, 16, o.OpenRate},
 	} {
-		fmt.Fprintf(o.Progress, "echo: %d connections x %d, rate %.0f (0: closed loop)\n", m.conns, m.inflight, m.rate)
+		fmt.Fprintf(o.Progress, "%s echo: %d connections x %d, rate %.0f (0: closed loop)\n", clock(), m.conns, m.inflight, m.rate)
 		*m.into, err = Echo(ctx, EchoOptions{Server: stack.Server, Conns: m.conns, Inflight: m.inflight, Size: 64, Rate: m.rate,
 			Warmup: o.Warmup, Duration: o.Duration, Rounds: o.Rounds, Baseline: true})
 		if err != nil {
 			return o.because(stack, "echo", err)
 		}
 	}
-	fmt.Fprintln(o.Progress, "connect")
+	fmt.Fprintln(o.Progress, clock(), "connect")
 	r.Connect, err = Connect(ctx, ConnectOptions{Server: stack.Server, Warmup: o.Warmup, Duration: o.Duration, Rounds: o.Rounds, Baseline: true})
 	return o.because(stack, "connect", err)
 }
@@ -168,7 +175,7 @@ func (o AllOptions) speed(ctx context.Context, r *AllReport) error {
 // memory measures a fresh gateway in each round.
 func (o AllOptions) memory(ctx context.Context, r *AllReport) error {
 	for n := range o.Rounds {
-		fmt.Fprintf(o.Progress, "idle: round %d\n", n+1)
+		fmt.Fprintf(o.Progress, "%s idle: round %d\n", clock(), n+1)
 		stack, err := StartStack(ctx, o.StackOptions)
 		if err != nil {
 			return err
@@ -189,6 +196,8 @@ func (o AllOptions) memory(ctx context.Context, r *AllReport) error {
 	}
 	return nil
 }
+
+func clock() string { return time.Now().Format(time.TimeOnly) }
 
 // because adds to an error that one of the processes has died, which explains
 // it.
