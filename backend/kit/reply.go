@@ -32,13 +32,11 @@ func (ps *peers) newReplyBox(p *peer) *outbox[late] {
 	}
 }
 
-// reply sends the answer to a deferred packet to its gateway. It never blocks;
-// an answer that cannot be queued is lost, and counted.
+// reply sends the answer to a deferred packet to its gateway, which waits for it
+// for so long. It never blocks; an answer that cannot be queued is lost, and
+// counted.
 func (ps *peers) reply(service string, p *holdfast.Packet, a engine.Answer, within time.Duration) {
 	l := late{reply: deferredReply(service, p, a), until: time.Now().Add(within)}
-	if by := time.UnixMilli(p.StartByMs); p.StartByMs != 0 && by.Before(l.until) {
-		l.until = by
-	}
 	to, err := ps.get(p.Gateway)
 	if err == nil {
 		err = to.replies.put(l)

@@ -95,9 +95,15 @@ func (s *Server) run(ctx context.Context, p *holdfast.Packet) (a engine.Answer) 
 	return engine.Answer{Status: int32(status), Payload: payload}
 }
 
-// later sends the answer to a deferred packet.
+// later sends the answer to a deferred packet, while the gateway waits for it.
 func (s *Server) later(p *holdfast.Packet, a engine.Answer) {
-	s.peers.reply(s.cfg.Service, p, a, s.cfg.HandlerTimeout)
+	within := s.cfg.HandlerTimeout
+	if p.StartByMs != 0 {
+		if ms := p.StartByMs - s.engine.NowMS(); ms < within.Milliseconds() {
+			within = time.Duration(ms) * time.Millisecond
+		}
+	}
+	s.peers.reply(s.cfg.Service, p, a, within)
 }
 
 // Events implements holdfast.Logic.
@@ -155,7 +161,7 @@ func (v *service) Heartbeat(_ context.Context, req *holdfast.HeartbeatRequest) (
 		}
 	}
 	return &holdfast.HeartbeatReply{
-		Incarnation: s.incarnation, TimeMs: time.Now().UnixMilli(),
+		Incarnation: s.incarnation, TimeMs: s.engine.NowMS(),
 		Resync: resync, Events: s.backend.Events != nil, Draining: draining,
 	}, nil
 }

@@ -50,7 +50,8 @@ func (e *Engine) newBatch(packets []*holdfast.Packet) *batch {
 	b.reserved = e.pool.reserve()
 	for i, p := range packets {
 		t := &b.tasks[i]
-		t.packet, t.batch, t.index, t.startBy = p, b, int32(i), p.StartByMs
+		t.packet, t.batch, t.index = p, b, int32(i)
+		t.startBy.Store(p.StartByMs)
 		t.command, t.class = e.classify(b, i)
 		if t.class == fast && !b.reserved { // no place for a runner: it waits like any other
 			t.class = medium
@@ -77,7 +78,7 @@ func (e *Engine) classify(b *batch, i int) (*command, class) {
 // admit puts every packet into its lane, in order, and sees to it that each lane
 // gets a drainer.
 func (e *Engine) admit(b *batch) {
-	nowMS := time.Now().UnixMilli()
+	nowMS := e.NowMS()
 	for i := range b.tasks {
 		t := &b.tasks[i]
 		switch v, a := e.place(t, nowMS); v {

@@ -72,6 +72,7 @@ type Engine struct {
 	base   context.Context // parent of every handler's context; ends with Close
 	cancel context.CancelFunc
 
+	clock    clock
 	commands commands
 	pool     pool
 	batches  sync.Pool // *batch, all references gone
@@ -87,7 +88,7 @@ type Engine struct {
 
 // New returns an Engine. It starts nothing; workers start when packets come.
 func New(cfg Config, handle Handler, later Later) *Engine {
-	e := &Engine{cfg: cfg, handle: handle, later: later, seed: maphash.MakeSeed()}
+	e := &Engine{cfg: cfg, handle: handle, later: later, seed: maphash.MakeSeed(), clock: clock{time.Now()}}
 	e.base, e.cancel = context.WithCancel(context.Background())
 	e.pool.init(e, cfg.MaxRunning)
 	for i := range e.shards {
@@ -137,11 +138,14 @@ func (e *Engine) Close(ctx context.Context) int {
 // Sweep forgets the sessions and answers that are older than the window. The
 // owner calls it every now and then; it holds each lock for a short time only.
 func (e *Engine) Sweep() {
-	oldest := time.Now().Add(-e.cfg.Window).UnixMilli()
+	oldest := e.NowMS() - e.cfg.Window.Milliseconds()
 	for i := range e.shards {
 		e.shards[i].sweep(oldest)
 	}
 }
+
+// NowMS returns the time by which start_by is judged, in Unix milliseconds.
+func (e *Engine) NowMS() int64 { return e.clock.unixMS(e.clock.now()) }
 
 func (e *Engine) shardOf(session string) *shard {
 	return &e.shards[maphash.String(e.seed, session)%shards]

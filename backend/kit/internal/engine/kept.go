@@ -27,13 +27,20 @@ func (k *kept) add(e entry) {
 		e.lane.floor = max(e.lane.floor, e.seq)
 		return
 	}
-	for k.n > 0 && (k.n == k.limit || k.bytes+len(e.payload) > k.bytesMax) {
+	if k.n == k.limit {
 		k.drop()
+	}
+	for k.n > 0 && k.bytes+len(e.payload) > k.bytesMax {
+		k.release()
 	}
 	if k.n == len(k.ring) {
 		k.grow()
 	}
-	k.ring[(k.first+k.n)%len(k.ring)] = e
+	at := k.first + k.n
+	if at >= len(k.ring) {
+		at -= len(k.ring)
+	}
+	k.ring[at] = e
 	k.n++
 	k.bytes += len(e.payload)
 }
@@ -48,14 +55,25 @@ func (k *kept) grow() {
 
 func (k *kept) oldest() *entry { return &k.ring[k.first] }
 
-// drop sheds the oldest answer.
+// drop sheds the oldest answer. Its place keeps what was there: the caller uses it
+// again at once.
 func (k *kept) drop() {
 	e := k.oldest()
-	e.lane.floor = max(e.lane.floor, e.seq)
+	if e.lane.floor < e.seq {
+		e.lane.floor = e.seq
+	}
 	k.bytes -= len(e.payload)
-	*e = entry{}
-	k.first = (k.first + 1) % len(k.ring)
 	k.n--
+	if k.first++; k.first == len(k.ring) {
+		k.first = 0
+	}
+}
+
+// release sheds the oldest answer and lets go of its memory.
+func (k *kept) release() {
+	e := k.oldest()
+	k.drop()
+	*e = entry{}
 }
 
 // find looks for an answer, newest first. Repeats are rare and come soon, so no

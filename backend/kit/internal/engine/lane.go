@@ -2,7 +2,7 @@ package engine
 
 import (
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
 )
@@ -19,16 +19,17 @@ type task struct {
 	waits   bool // counts against MaxWaiting until it starts
 
 	// guarded by the shard's mu
-	next    *task // the next packet of the lane
-	also    *task // further attempts of this packet, answered with it
-	startBy int64 // the latest of all attempts; 0 = no bound
+	next    *task        // the next packet of the lane
+	also    *task        // further attempts of this packet, answered with it
+	startBy atomic.Int64 // the latest of all attempts, Unix ms; 0 = no bound; read without the lock
 
 	answered bool // guarded by the batch's mu
 }
 
 // lane is what one session has here: the packets that run or wait, in order, and
 // what is known of those that ran. While head is set exactly one goroutine, its
-// drainer, runs the head and moves on to the next.
+// drainer, runs the head and moves on to the next; it may read head without the
+// lock, since nobody else changes it.
 type lane struct {
 	shard *shard // static
 
@@ -120,12 +121,7 @@ func (l *lane) repeatLocked(t *task) (verdict, Answer) {
 	for was := l.head; was != nil; was = was.next {
 		if was.packet.Seq == seq {
 			t.also, was.also = was.also, t
-			if was.startBy != 0 {
-				was.startBy = max(was.startBy, t.startBy)
-			}
-			if t.startBy == 0 {
-				was.startBy = 0
-			}
+			was.extend(t.startBy.Load())
 			s.stats.Joined++
 			return joined, Answer{}
 		}
@@ -141,20 +137,16 @@ func (l *lane) repeatLocked(t *task) (verdict, Answer) {
 	return leads, Answer{}
 }
 
-// begin returns the head for its drainer, and until when it may start.
-func (l *lane) begin() (head *task, startBy int64) {
-	l.shard.mu.Lock()
-	defer l.shard.mu.Unlock()
-	if l.head == nil {
-		return nil, 0
+// extend lets a packet start as late as the latest of its attempts.
+func (t *task) extend(startBy int64) {
+	if old := t.startBy.Load(); old != 0 && (startBy == 0 || startBy > old) {
+		t.startBy.Store(startBy)
 	}
-	return l.head, l.head.startBy
 }
 
 // finish takes the head off its lane, remembers its answer, and returns it with
-// the next head, which the caller must run or hand on, and until when that one
-// may start.
-func (l *lane) finish(a Answer, inline bool, now time.Time) (done, next *task, startBy int64) {
+// the next head, which the caller must run or hand on.
+func (l *lane) finish(a Answer, inline bool, nowMS int64) (done, next *task) {
 	s := l.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,15 +155,13 @@ func (l *lane) finish(a Answer, inline bool, now time.Time) (done, next *task, s
 	l.head = next
 	if next == nil {
 		l.tail = nil
-	} else {
-		startBy = next.startBy
 	}
 	s.stats.count(a, inline)
 	if a.Refused == NotRefused {
-		l.seen = now.UnixMilli()
+		l.seen = nowMS
 		s.kept.add(entry{lane: l, seq: done.packet.Seq, at: l.seen, status: a.Status, payload: a.Payload})
 	}
-	return done, next, startBy
+	return done, next
 }
 
 // add makes a lane. When there are too many it first forgets the idlest of a few.
@@ -201,7 +191,7 @@ func (s *shard) sweep(oldest int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.kept.n > 0 && s.kept.oldest().at < oldest {
-		s.kept.drop()
+		s.kept.release()
 	}
 	for session, l := range s.lanes {
 		if l.head == nil && l.seen < oldest {

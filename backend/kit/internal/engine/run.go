@@ -29,16 +29,15 @@ func (e *Engine) do(w *worker, j job) {
 // fast ones and hands the lane on when another kind comes.
 func (e *Engine) drain(w *worker, l *lane, inline bool) {
 	w.lane = l
-	t, startBy := l.begin()
-	now := time.Now()
-	for t != nil {
-		a := e.run(t, startBy, now)
-		ended := time.Now()
+	now := e.clock.now()
+	for t := l.head; t != nil; {
+		a := e.run(t, now)
+		ended := e.clock.now()
 		if a.Refused == NotRefused {
-			e.learn(t, a, ended.Sub(now))
+			e.learn(t, a, ended-now)
 		}
 		now = ended
-		t, startBy = e.finish(l, a, inline, now)
+		t = e.finish(l, a, inline, now)
 		if inline && t != nil && t.class != fast {
 			e.pool.submit(l)
 			break
@@ -48,37 +47,38 @@ func (e *Engine) drain(w *worker, l *lane, inline bool) {
 }
 
 // run runs the head of a lane.
-func (e *Engine) run(t *task, startBy int64, now time.Time) Answer {
+func (e *Engine) run(t *task, now time.Duration) Answer {
 	if t.waits {
 		e.waiting.Add(-1)
 	}
-	switch {
-	case e.stopped.Load():
-		return Answer{Refused: Draining}
-	case startBy != 0 && now.UnixMilli() > startBy:
-		return Answer{Refused: PastStartBy}
-	}
-	ctx := &t.batch.ctxs[t.index]
-	ctx.base = e.base
-	ctx.deadline = now.Add(e.cfg.HandlerTimeout)
-	if startBy != 0 {
-		if by := time.UnixMilli(startBy); by.Before(ctx.deadline) {
-			ctx.deadline = by
+	left := e.cfg.HandlerTimeout
+	if startBy := t.startBy.Load(); startBy != 0 {
+		ms := startBy - e.clock.unixMS(now)
+		if ms < 0 {
+			return Answer{Refused: PastStartBy}
+		}
+		if ms < left.Milliseconds() {
+			left = time.Duration(ms) * time.Millisecond
 		}
 	}
+	if e.stopped.Load() {
+		return Answer{Refused: Draining}
+	}
+	ctx := &t.batch.ctxs[t.index]
+	ctx.base, ctx.deadline = e.base, e.clock.at(now+left)
 	defer ctx.finish()
 	return e.handle(ctx, t.packet)
 }
 
 // finish moves the lane on and answers every attempt of the packet that is done.
-func (e *Engine) finish(l *lane, a Answer, inline bool, now time.Time) (next *task, startBy int64) {
-	done, next, startBy := l.finish(a, inline, now)
+func (e *Engine) finish(l *lane, a Answer, inline bool, now time.Duration) (next *task) {
+	done, next := l.finish(a, inline, e.clock.unixMS(now))
 	for t := done; t != nil; {
 		also := t.also // t may be used again once it is complete
 		t.batch.complete(t, a)
 		t = also
 	}
-	return next, startBy
+	return next
 }
 
 // learn remembers how long a command took. A command that the handler does not
@@ -100,7 +100,7 @@ func (e *Engine) abandoned(w *worker, j job) job {
 		return job{batch: j.batch}
 	}
 	a := Answer{Status: statusInternal, Payload: []byte(`{"message":"internal error"}`)}
-	if next, _ := e.finish(l, a, j.batch != nil, time.Now()); next == nil {
+	if e.finish(l, a, j.batch != nil, e.clock.now()) == nil {
 		l = nil
 	}
 	return job{lane: l, batch: j.batch}
