@@ -63,8 +63,9 @@ idl-check:
 		|| { cat "$$dir/gen.log" >&2; exit 1; }; \
 	diff -r "$$dir/$(GENERATED)" $(GENERATED) >&2 || { echo "idl/kitex_gen differs from the IDL: run make idl" >&2; exit 1; }
 
-docs: ## write what is generated from the Config structs: docs/configuration.md and configs/comments_gen.go
+docs: ## write what is generated from the code: docs/configuration.md, the metrics in docs/operating.md
 	$(GO) test ./configs -run 'TestComments|TestReference' -update
+	$(GO) test . -run 'TestMetricsAreDocumented' -update
 
 bench: build ## the figures of docs/benchmarks.md; the report goes to OUT
 	$(BIN) bench all --out $(OUT)
