@@ -123,15 +123,26 @@ func structComments(t *testing.T, typ reflect.Type) map[string]string {
 		}
 	}
 	for name, text := range out {
-		out[name] = goNames.ReplaceAllStringFunc(text, func(word string) string {
-			if key, ok := keys[word]; ok && (word == name || strings.ToLower(word[1:]) != word[1:]) {
-				return key // its own name, or one that is no plain English word
-			}
-			return word
-		})
-		out[name] = plainSentence(keys[name], out[name])
+		out[name] = plainSentence(keys[name], withKeys(text, name, keys))
 	}
 	return out
+}
+
+// withKeys turns the Go names in the comment of field name into keys: its own,
+// those that are no plain English words, and words that stand capitalised inside
+// a sentence.
+func withKeys(text, name string, keys map[string]string) string {
+	var b strings.Builder
+	end := 0
+	for _, at := range goNames.FindAllStringIndex(text, -1) {
+		word := text[at[0]:at[1]]
+		key, ok := keys[word]
+		if ok && (word == name || strings.ToLower(word[1:]) != word[1:] || insideSentence.MatchString(text[:at[0]])) {
+			b.WriteString(text[end:at[0]] + key)
+			end = at[1]
+		}
+	}
+	return b.String() + text[end:]
 }
 
 // plainSentence turns "listen is the address" into "The address": the key
@@ -141,8 +152,13 @@ func plainSentence(key, text string) string {
 	if !ok || key == "" || rest == "" {
 		return text
 	}
+	if first, _, _ := strings.Cut(rest, " "); strings.Contains(first, ":") {
+		return rest // host:port
+	}
 	return strings.ToUpper(rest[:1]) + rest[1:]
 }
+
+var insideSentence = regexp.MustCompile(`[a-z,] $`)
 
 var goNames = regexp.MustCompile(`\b[A-Z][A-Za-z0-9]*\b`)
 

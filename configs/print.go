@@ -31,22 +31,19 @@ func plain(k kind, v reflect.Value) any {
 	case kindList:
 		items := make([]any, v.Len())
 		for i := range items {
-			items[i] = plain(kindOf(v.Type().Elem(), ""), v.Index(i))
+			items[i] = plainItem(v.Index(i))
 		}
 		return items
 	case kindMap:
 		m := map[string]any{}
 		for iter := v.MapRange(); iter.Next(); {
-			m[iter.Key().String()] = plain(kindOf(v.Type().Elem(), ""), iter.Value())
+			m[iter.Key().String()] = plainItem(iter.Value())
 		}
 		return m
 	case kindDuration:
 		return formatDuration(time.Duration(v.Int()))
 	case kindSize:
-		if v.CanUint() {
-			return formatSize(int64(v.Uint()))
-		}
-		return formatSize(v.Int())
+		return plainSize(v)
 	case kindCustom:
 		return customText(v)
 	case kindText:
@@ -54,6 +51,36 @@ func plain(k kind, v reflect.Value) any {
 	default:
 		return v.Interface()
 	}
+}
+
+// plainItem returns one item of a list or mapping, without what an item has by
+// itself.
+func plainItem(v reflect.Value) any {
+	if kindOf(v.Type(), "") != kindSection {
+		return plain(kindOf(v.Type(), ""), v)
+	}
+	m := map[string]any{}
+	for _, f := range givenIn(v) {
+		m[f.key] = plain(f.kind, v.FieldByIndex(f.steps))
+	}
+	return m
+}
+
+// givenIn lists the fields of an item that differ from what it starts from.
+func givenIn(v reflect.Value) []fieldPath {
+	start := newItem(v.Type())
+	return slices.DeleteFunc(fieldsOf(v.Type()), func(f fieldPath) bool {
+		return reflect.DeepEqual(v.FieldByIndex(f.steps).Interface(), start.FieldByIndex(f.steps).Interface())
+	})
+}
+
+// plainSize is text with a unit, or a plain number where no unit fits.
+func plainSize(v reflect.Value) any {
+	n := int(v.Convert(reflect.TypeFor[int]()).Int())
+	if text := formatSize(int64(n)); text != strconv.Itoa(n) {
+		return text
+	}
+	return n
 }
 
 // customText asks a type for its text.
@@ -135,11 +162,15 @@ func (p *printer) value(depth int, key string, k kind, v reflect.Value) {
 	}
 }
 
-// item writes one section of a list, without comments: they stand in
-// docs/configuration.md, and repeated for each item they would bury the values.
+// item writes one section of a list: what differs from an item's own defaults,
+// and without comments. Both stand in docs/configuration.md; repeated for each
+// item they would bury the values.
 func (p *printer) item(depth int, v reflect.Value) {
-	dash := "- "
-	for _, f := range fieldsOf(v.Type()) {
+	given, dash := givenIn(v), "- "
+	if len(given) == 0 {
+		p.line(depth, "- {}")
+	}
+	for _, f := range given {
 		p.line(depth, "%s%s: %s", dash, f.key, flow(plain(f.kind, v.FieldByIndex(f.steps))))
 		dash = "  "
 	}
