@@ -39,8 +39,8 @@ func (s *Server) drain(ctx context.Context) {
 		one.Close(wire.CloseDraining, "the gateway has left", goAway(wire.CloseDraining, "draining", 0, reconnectAfter()))
 		return true
 	})
-	s.awaitEmpty(ctx)
-	s.log.Info("drained", "sessions_left", s.sessions.Len())
+	s.awaitClosed(ctx)
+	s.log.Info("drained", "connections_left", s.connections())
 }
 
 // sendAway works through all in two fronts: GOAWAY at the first, CLOSE a grace
@@ -84,19 +84,30 @@ func share(n int, elapsed, spread time.Duration) int {
 	}
 }
 
-// closeWait is how long the last CLOSEs have to arrive.
+// closeWait is how long the last CLOSEs have to arrive. It is longer than a
+// closing connection lingers.
 const closeWait = 2 * time.Second
 
-func (s *Server) awaitEmpty(ctx context.Context) {
+// awaitClosed waits until the connections are gone, so that the end of the
+// process does not reset them with their CLOSE under way.
+func (s *Server) awaitClosed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, closeWait)
 	defer cancel()
 	ticker := time.NewTicker(drainTick)
 	defer ticker.Stop()
-	for s.sessions.Len() > 0 {
+	for s.connections() > 0 {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 	}
+}
+
+// connections is how many there are, with or without a session.
+func (s *Server) connections() (n int64) {
+	for _, l := range s.listeners {
+		n += l.Open()
+	}
+	return n
 }

@@ -37,7 +37,7 @@ func (a *Attachment) Receive(f wire.Frame) {
 		a.conn.Flush()
 	case wire.TypePong: // that bytes came is all that counts
 	case wire.TypeClose:
-		a.s.leave(f.Code)
+		a.s.end(f.Code.String())
 		a.conn.CloseWith(wire.CloseNormal, "")
 	default:
 		a.refuse(wire.CloseProtocolError, "a second "+f.Type.String())
@@ -47,13 +47,25 @@ func (a *Attachment) Receive(f wire.Frame) {
 // Refuse ends the connection of a client that sent what is not a frame.
 func (a *Attachment) Refuse(err *wire.ProtocolError) { a.refuse(err.Code, err.Message) }
 
-func (a *Attachment) refuse(code wire.CloseCode, reason string) {
-	a.s.mu.Lock()
-	if a.s.at == a && a.s.endReason == "" {
-		a.s.endReason = code.String()
+func (a *Attachment) refuse(code wire.CloseCode, reason string) { a.close(code, reason) }
+
+// close sends CLOSE and ends the session, unless it has gone on elsewhere. It
+// must not be called with the session's lock held.
+func (a *Attachment) close(code wire.CloseCode, reason string, before ...wire.Frame) bool {
+	first := a.conn.CloseWith(code, reason, before...)
+	if first {
+		a.ended(code.String())
 	}
+	return first
+}
+
+func (a *Attachment) ended(why string) {
+	a.s.mu.Lock()
+	mine := a.s.at == a
 	a.s.mu.Unlock()
-	a.conn.CloseWith(code, reason)
+	if mine {
+		a.s.end(why)
+	}
 }
 
 func (a *Attachment) request(f wire.Frame) {
@@ -100,23 +112,7 @@ func (a *Attachment) ack(seq uint64) {
 }
 
 // Closed ends the session: without resume it does not outlive its connection.
-func (a *Attachment) Closed() {
-	a.s.mu.Lock()
-	mine := a.s.at == a
-	a.s.mu.Unlock()
-	if mine {
-		a.s.end("connection_lost")
-	}
-}
-
-// leave notes that the client said goodbye.
-func (s *Session) leave(code wire.CloseCode) {
-	s.mu.Lock()
-	if s.endReason == "" {
-		s.endReason = code.String()
-	}
-	s.mu.Unlock()
-}
+func (a *Attachment) Closed() { a.ended("connection_lost") }
 
 // Expire looks after the heartbeat and the credential's end.
 func (a *Attachment) Expire(now int64) (next int64) {

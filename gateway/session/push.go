@@ -44,7 +44,7 @@ func (s *Session) Push(p *Push) PushOutcome {
 		return s.metrics.pushed(PushTooLarge)
 	}
 	s.mu.Lock()
-	if s.ended || s.at == nil || s.endReason != "" {
+	if s.ended || s.at == nil {
 		s.mu.Unlock()
 		return s.metrics.pushed(PushNoOne)
 	}

@@ -66,7 +66,6 @@ type Session struct {
 	unanswered int
 	topics     []string
 	ended      bool
-	endReason  string
 	warned     bool // $expiring has been sent for this credential
 }
 
@@ -166,20 +165,17 @@ func (s *Session) Flush() {
 	}
 }
 
-// Close ends the connection with CLOSE, and the session when the code says so.
-// It reports whether there was a connection to close.
+// Close ends the session at once and its connection with CLOSE. It reports
+// whether there was a connection that was not being closed already.
 func (s *Session) Close(code wire.CloseCode, reason string, before ...wire.Frame) bool {
 	s.mu.Lock()
 	at := s.at
-	if at != nil && s.endReason == "" {
-		s.endReason = code.String()
-	}
 	s.mu.Unlock()
-	return at != nil && at.conn.CloseWith(code, reason, before...)
+	return at != nil && at.close(code, reason, before...)
 }
 
-// end finishes the session. Without resume, a session ends with its
-// connection.
+// end finishes the session; only the first call counts. Without resume, a
+// session ends with its connection.
 func (s *Session) end(why string) {
 	s.mu.Lock()
 	if s.ended {
@@ -189,9 +185,6 @@ func (s *Session) end(why string) {
 	s.ended = true
 	s.at = nil
 	s.state.Kept = kept{}
-	if s.endReason != "" {
-		why = s.endReason
-	}
 	s.mu.Unlock()
 	s.home.Ended(s, why)
 	s.up.End(why)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudwego/netpoll"
@@ -30,6 +31,7 @@ type Listener struct {
 	log      *slog.Logger
 	writable *writable
 	ln       net.Listener
+	open     atomic.Int64
 }
 
 // Listen binds cfg.Address, so that an address in use is an error here and not
@@ -135,10 +137,17 @@ func (l *Listener) prepare(nc netpoll.Connection) context.Context {
 	c.lastRead.Store(l.wheel.Now())
 	l.metrics.accepted.Inc()
 	l.metrics.open.Inc()
+	l.open.Add(1)
 	c.SetReceiver(l.accept(c))
 	_ = nc.AddCloseCallback(c.gone) // its only error is a nil callback
 	return &connContext{Context: context.Background(), conn: c}
 }
 
 // forget is called once for each connection that prepare has seen.
-func (l *Listener) forget(*Conn) { l.metrics.open.Dec() }
+func (l *Listener) forget(*Conn) {
+	l.metrics.open.Dec()
+	l.open.Add(-1)
+}
+
+// Open is how many connections there are, those that are being closed included.
+func (l *Listener) Open() int64 { return l.open.Load() }
