@@ -35,9 +35,9 @@ type Backend struct {
 	GatewaySeen func(ctx context.Context, g Gateway) (resync bool)
 
 	// GatewayLost is called once when a gateway's lease has run out, or when its
-	// address has come back with another epoch. Its sessions are gone. No other
-	// call about that gateway and epoch runs at the same time. Nil: nothing is
-	// called.
+	// address has come back with another epoch: its sessions are gone. A gateway
+	// whose lease ran out counts as new, and is asked to announce its sessions,
+	// only after GatewayLost has returned. Nil: nothing is called.
 	GatewayLost func(ctx context.Context, g Gateway)
 }
 

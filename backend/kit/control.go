@@ -133,9 +133,6 @@ func (p *Pusher) Inspect(ctx context.Context, gateway string, who Target, limit 
 
 // call makes one call to a gateway within the configured time.
 func (p *Pusher) call(ctx context.Context, gateway, what string, f func(context.Context, *peer) error) error {
-	if p.peers.ctx.Err() != nil {
-		return ErrNotRunning
-	}
 	to, err := p.peers.get(gateway)
 	if err != nil {
 		return err

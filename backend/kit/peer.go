@@ -44,14 +44,26 @@ type peers struct {
 	ctx         context.Context // ends when the server gives up its calls
 	owner       owner
 
-	mu        sync.Mutex
+	mu        sync.Mutex // guards the following
+	running   bool       // between start and close
 	byAddress map[string]*peer
+}
+
+// start lets things be sent.
+func (ps *peers) start() {
+	ps.mu.Lock()
+	ps.running = true
+	ps.mu.Unlock()
+	ps.owner.start()
 }
 
 // get returns the peer at an address, made when it is new. It does not connect.
 func (ps *peers) get(address string) (*peer, error) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
+	if !ps.running {
+		return nil, ErrNotRunning
+	}
 	p := ps.byAddress[address]
 	if p == nil {
 		if len(ps.byAddress) >= peersMax {
@@ -160,6 +172,7 @@ func (ps *peers) idle() bool {
 // done already, so that they end.
 func (ps *peers) close() {
 	ps.mu.Lock()
+	ps.running = false
 	all := ps.byAddress
 	ps.byAddress = map[string]*peer{}
 	ps.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 // gateway and order key is under way at a time.
 //
 // A push that fails with an error may or may not have arrived, except where the
-// error says that nothing was sent; the Pusher does not send it again.
+// error says that nothing was sent; the Pusher does not send it again. One whose
+// call timed out may even arrive after those that were given later.
 type Pusher struct {
 	peers    *peers
 	gateways *gateways

@@ -116,7 +116,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.ln = ln
 	s.warnIfOpen()
-	s.peers.owner.start()
+	s.peers.start()
 	err = s.serve(ctx)
 	s.cancel()
 	s.peers.close()

@@ -217,9 +217,11 @@ func TestDrain(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	cfg := kittest.Config("im")
 	cfg.DrainNotice, cfg.DrainTimeout = time.Minute, time.Minute
-	srv, stop := kittest.Start(t, cfg, kit.Backend{Connect: connectAny, Handle: func(context.Context, kit.Packet) ([]byte, error) {
-		close(began)
-		<-release
+	srv, stop := kittest.Start(t, cfg, kit.Backend{Connect: connectAny, Handle: func(_ context.Context, p kit.Packet) ([]byte, error) {
+		if p.Command == "hold" {
+			close(began)
+			<-release
+		}
 		return []byte("done"), nil
 	}})
 	gw := kittest.NewGateway(t, srv.Addr(), kittest.Options{Service: "im"})
@@ -232,8 +234,10 @@ func TestDrain(t *testing.T) {
 	<-began
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
+	seq := int64(0)
 	eventually(t, "a packet is answered draining", func() bool {
-		r := gw.Forward(t, &holdfast.Packet{Session: "other", Seq: 1, Command: "c", Attempt: 1, Gateway: "127.0.0.1:1"})[0]
+		seq++
+		r := gw.Forward(t, &holdfast.Packet{Session: "other", Seq: seq, Command: "c", Attempt: 1, Gateway: "127.0.0.1:1"})[0]
 		return r.NotExecuted && r.Reason == "draining"
 	})
 	if _, err := gw.TryLogin("bob", kit.Device{}); err == nil {

@@ -18,11 +18,10 @@ import (
 )
 
 // TestMain fails the package when a goroutine outlives the tests, except what
-// netpoll and Kitex keep by design: pollers and idle pooled workers.
+// netpoll and Kitex keep by design: pollers, and workers for calls with a deadline.
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"),
-		goleak.IgnoreAnyFunction("github.com/cloudwego/gopkg/concurrency/gopool.(*GoPool).runWorker"),
 		goleak.IgnoreAnyFunction("github.com/cloudwego/kitex/client.(*timeoutPool).createWorker.func1"),
 		goleak.IgnoreAnyFunction("github.com/cloudwego/kitex/client.(*timeoutPool).createTicker.func1"),
 	)
