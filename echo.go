@@ -23,6 +23,7 @@ func echoPart(p *process, cfg echo.Config) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	p.drain += cfg.Kit.DrainTimeout + cfg.Kit.DrainNotice
 	p.health.add(cfg.Kit.Service, untilClosed(service.Ready()))
 	return part{"echo", service.Run}, nil
 }

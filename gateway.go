@@ -38,6 +38,8 @@ func gatewayParts(p *process, cfg configs.Gateway) (*gateway.Server, []part, err
 		server.Close()
 		return nil, nil, err
 	}
+	p.drain += cfg.Gateway.Drain.Window
+	p.hardStop = cfg.Gateway.Drain.HardStop
 	p.health.add("gateway", func() string {
 		if err := server.Ready(); err != nil {
 			return err.Error()

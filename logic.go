@@ -23,6 +23,7 @@ func logicPart(p *process, cfg logic.Config) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	p.drain += cfg.Kit.DrainTimeout + cfg.Kit.DrainNotice
 	p.health.add(cfg.Kit.Service, untilClosed(service.Ready()))
 	return part{"logic", service.Run}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // part is one component of a process. Its run blocks until ctx is done, then
@@ -16,8 +17,9 @@ type part struct {
 // runParts starts the parts in their order. When ctx ends, or one part ends by
 // itself, it stops them one after the other in the reverse order, each after the
 // former has ended: a gateway drains while its backends still serve. It returns
-// after all have ended, with the error of the first that failed.
-func runParts(ctx context.Context, parts ...part) error {
+// after all have ended, with the error of the first that failed; or, once
+// stopping has taken longer than within, with the name of the part that hangs.
+func runParts(ctx context.Context, within time.Duration, parts ...part) error {
 	type running struct {
 		stop  context.CancelFunc
 		ended chan struct{}
@@ -46,9 +48,18 @@ func runParts(ctx context.Context, parts ...part) error {
 	case <-ctx.Done():
 	case first = <-fell:
 	}
+	hardStop := time.NewTimer(within)
+	defer hardStop.Stop()
 	for i := len(started) - 1; i >= 0; i-- {
 		started[i].stop()
-		<-started[i].ended
+		select {
+		case <-started[i].ended:
+		case <-hardStop.C:
+			for _, r := range started[:i] {
+				r.stop() // nobody waits for them, but they may still get something done
+			}
+			return orElse(first, fmt.Errorf("%s: still at work %v after the stop began", parts[i].name, within))
+		}
 	}
 	close(fell)
 	for err := range fell {
@@ -57,4 +68,12 @@ func runParts(ctx context.Context, parts ...part) error {
 		}
 	}
 	return first
+}
+
+// orElse returns first, or second where there is no first.
+func orElse(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
 }

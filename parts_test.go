@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +20,12 @@ func (d *diary) note(line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lines = append(d.lines, line)
+}
+
+func (d *diary) String() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Join(d.lines, ", ")
 }
 
 // draining returns a part that takes a while to end.
@@ -41,10 +46,10 @@ func TestPartsStopInReverse(t *testing.T) {
 		var d diary
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := runParts(ctx, draining(&d, "backend", time.Second), draining(&d, "gateway", time.Hour))
-		want := []string{"gateway stops", "gateway ended", "backend stops", "backend ended"}
-		if err != nil || !slices.Equal(d.lines, want) {
-			t.Errorf("runParts = %v, %q, want nil, %q", err, d.lines, want)
+		err := runParts(ctx, 2*time.Hour, draining(&d, "backend", time.Second), draining(&d, "gateway", time.Hour))
+		want := "gateway stops, gateway ended, backend stops, backend ended"
+		if err != nil || d.String() != want {
+			t.Errorf("runParts = %v, %s, want nil, %s", err, d.String(), want)
 		}
 	})
 }
@@ -64,11 +69,11 @@ func TestFailedPartStopsTheOthers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d diary
 				bad := part{"bad", func(context.Context) error { time.Sleep(time.Second); return tt.err }}
-				err := runParts(t.Context(), draining(&d, "a", 0), bad, draining(&d, "b", 0))
+				err := runParts(t.Context(), time.Hour, draining(&d, "a", 0), bad, draining(&d, "b", 0))
 				if err == nil || err.Error() != tt.want {
 					t.Errorf("runParts = %v, want %s", err, tt.want)
 				}
-				if got := strings.Join(d.lines, ", "); got != "b stops, b ended, a stops, a ended" {
+				if got := d.String(); got != "b stops, b ended, a stops, a ended" {
 					t.Errorf("the others: %s", got)
 				}
 			})
@@ -84,8 +89,29 @@ func TestErrorWhileStoppingIsReported(t *testing.T) {
 		cancel()
 		late := part{"store", func(ctx context.Context) error { <-ctx.Done(); return errors.New("disk full") }}
 		plain := part{"plain", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-		if err := runParts(ctx, late, plain); err == nil || err.Error() != "store: disk full" {
+		if err := runParts(ctx, 2*time.Hour, late, plain); err == nil || err.Error() != "store: disk full" {
 			t.Errorf("runParts = %v, want store: disk full", err)
+		}
+	})
+}
+
+// TestHardStop checks that a part which does not end cannot hold the process.
+func TestHardStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d diary
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		begun := time.Now()
+		err := runParts(ctx, time.Minute, draining(&d, "backend", 0), draining(&d, "gateway", time.Hour))
+		if want := "gateway: still at work 1m0s after the stop began"; err == nil || err.Error() != want {
+			t.Errorf("runParts = %v, want %s", err, want)
+		}
+		if took := time.Since(begun); took != time.Minute {
+			t.Errorf("it took %v, want 1m", took)
+		}
+		time.Sleep(time.Hour) // let the part end
+		if got, want := d.String(), "gateway stops, backend stops, backend ended, gateway ended"; got != want {
+			t.Errorf("happened: %s, want %s", got, want)
 		}
 	})
 }

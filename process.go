@@ -26,7 +26,14 @@ type process struct {
 	reg    *prometheus.Registry
 	health *health
 	admin  net.Listener // nil: switched off
+	// drain is how long the parts may take to end by their own bounds. What takes
+	// longer than that and hardStop is abandoned.
+	drain, hardStop time.Duration
 }
+
+// hardStopDefault is what a part that hangs is given beyond its own bounds,
+// where no configuration says otherwise.
+const hardStopDefault = 30 * time.Second
 
 // roleCommand returns the subcommand of a role. flags maps named flags to the
 // keys they set; start puts the parts together, without starting them.
@@ -64,7 +71,7 @@ func roleCommand[T any](role configs.Role, short string, flags map[string]string
 // newProcess opens what a process has besides its parts. The admin port is
 // bound here, so that a taken one is known before anything starts.
 func newProcess(role configs.Role, logCfg configs.Log, adminCfg configs.Admin, cmd *cobra.Command) (*process, error) {
-	p := &process{role: role, log: newLogger(logCfg, cmd.ErrOrStderr()), reg: newRegistry(), health: &health{}}
+	p := &process{role: role, log: newLogger(logCfg, cmd.ErrOrStderr()), reg: newRegistry(), health: &health{}, hardStop: hardStopDefault}
 	adoptKitexLog(p.log)
 	if adminCfg.Listen == "" {
 		return p, nil
@@ -104,7 +111,7 @@ func (p *process) run(ctx context.Context, parts []part) error {
 	})
 	defer stopping()
 	begun := time.Now()
-	if err := runParts(ctx, parts...); err != nil {
+	if err := runParts(ctx, p.drain+p.hardStop, parts...); err != nil {
 		return err
 	}
 	p.log.Info("stopped", "ran", time.Since(begun).Round(time.Millisecond).String())
