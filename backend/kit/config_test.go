@@ -2,6 +2,7 @@ package kit
 
 import (
 	"log/slog"
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -93,6 +94,24 @@ func TestMetricsExistFromTheStart(t *testing.T) {
 	}
 	if len(series) != len(want) {
 		t.Errorf("%d metrics, want %d: %v", len(series), len(want), series)
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for _, tt := range []struct {
+		addr net.Addr
+		want bool
+	}{
+		{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, false},
+		{&net.TCPAddr{IP: net.IPv6loopback}, false},
+		{&net.UnixAddr{Name: "/run/s", Net: "unix"}, false},
+		{&net.TCPAddr{IP: net.IPv4zero}, true},
+		{&net.TCPAddr{IP: net.IPv6unspecified}, true},
+		{&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}, true},
+	} {
+		if got := reachable(tt.addr); got != tt.want {
+			t.Errorf("reachable(%v) = %v, want %v", tt.addr, got, tt.want)
+		}
 	}
 }
 

@@ -152,10 +152,16 @@ func (s *Server) serve(ctx context.Context) error {
 
 // warnIfOpen says in the log who may reach the port.
 func (s *Server) warnIfOpen() {
-	if a, ok := s.ln.Addr().(*net.TCPAddr); ok && !a.IP.IsLoopback() {
+	if addr := s.ln.Addr(); reachable(addr) {
 		s.slog.Warn("the port is not authenticated and can be reached from other machines: "+
-			"whoever reaches it can speak for any user", "address", a.String())
+			"whoever reaches it can speak for any user", "address", addr.String())
 	}
+}
+
+// reachable reports whether other machines may reach what listens on addr.
+func reachable(addr net.Addr) bool {
+	a, ok := addr.(*net.TCPAddr)
+	return ok && !a.IP.IsLoopback()
 }
 
 // sweepUntil forgets what is old and tells the backend of lost gateways, until
