@@ -20,10 +20,14 @@ OUT      ?= bin/bench
 # so more than the cores makes them wait for each other.
 TESTP    ?= $(shell nproc 2>/dev/null || echo 2)
 TESTFLAGS ?=
+# The Consul that tests run: built once a version, kept outside the tree.
+CONSUL_VERSION := $(shell sed -n 's,^.*github.com/hashicorp/consul \(v[0-9.]*\).*,\1,p' tools/consul/go.mod)
+CACHE          ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/holdfast
+CONSUL         := $(CACHE)/consul-$(CONSUL_VERSION)
 # A hung test shows its goroutines instead of stopping the machine for good.
 TESTTIMEOUT ?= 15m
 
-.PHONY: help run build test check fmt vet lint idl idl-check docs bench fuzz soak vuln race-tools clean
+.PHONY: help run build test check fmt vet lint idl idl-check docs bench fuzz soak vuln consul race-tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-10s %s\n", $$1, $$2}'
@@ -34,8 +38,8 @@ run: ## start gateway, echo and logic on this machine (`go run . dev`)
 build: ## build bin/holdfast
 	$(GO) build -trimpath -o $(BIN) .
 
-test: race-tools check ## everything that continuous integration runs: checks, then all tests with the race detector
-	$(GO) test -race -p $(TESTP) -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+test: race-tools check consul ## everything that continuous integration runs: checks, then all tests with the race detector
+	HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)" $(GO) test -race -p $(TESTP) -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
 
 check: fmt vet lint idl-check ## the part of `make test` that runs no tests
 
@@ -78,11 +82,21 @@ fuzz: ## run each fuzz target for FUZZTIME
 		done; \
 	done
 
-soak: race-tools ## the long tests as well
-	HOLDFAST_TEST_SOAK=1 $(GO) test -race -p $(TESTP) -timeout 3h $(TESTFLAGS) ./...
+soak: race-tools consul ## the long tests as well
+	HOLDFAST_TEST_SOAK=1 HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)" $(GO) test -race -p $(TESTP) -timeout 3h $(TESTFLAGS) ./...
 
 vuln: ## govulncheck; needs its database from the network, so no part of `make test`
 	$(GO) tool govulncheck ./...
+
+# Under a lock, since two checkouts may share the cache; the name appears only
+# when the binary is whole.
+consul: ## build the Consul server that tests start (four minutes, once a version)
+	@if [ -x "$(CONSUL)" ]; then exit 0; fi; \
+	mkdir -p "$(CACHE)"; exec 9>"$(CONSUL).lock"; flock 9; \
+	if [ -x "$(CONSUL)" ]; then exit 0; fi; \
+	echo "building $(CONSUL), which takes some minutes"; \
+	$(GO) -C tools/consul build -trimpath -o "$(CONSUL).new" github.com/hashicorp/consul; \
+	mv "$(CONSUL).new" "$(CONSUL)"
 
 race-tools:
 	@command -v "$${CC:-gcc}" >/dev/null && exit 0; \

@@ -69,7 +69,7 @@ func sourcePkg(t *testing.T, name, path, text string, imports ...string) pkg {
 func TestCheckerCatches(t *testing.T) {
 	rules := ruleset{
 		mayImport:  map[string][]string{"a": {"b"}, "b": nil, "p": nil, root: {"tools/x"}},
-		testSuites: map[string][]string{"b/btest": {"b"}},
+		testSuites: map[string][]string{"b/btest": {"b"}, "tools/env": nil},
 		doors:      map[string][]string{"github.com/x/net": {"a"}, "github.com/x/any": anyPackage},
 		testOnly:   []string{"go.uber.org/goleak"},
 		pure:       []string{"p"},
@@ -93,6 +93,7 @@ func TestCheckerCatches(t *testing.T) {
 		{"suite in the product", sourcePkg(t, "a", "a/f.go", plain, module+"/b/btest"), "a: product code imports the test suite b/btest"},
 		{"suite", sourcePkg(t, "b/btest", "b/btest/f.go", plain, module+"/b", "go.uber.org/goleak"), ""},
 		{"tests import tools", pkg{name: "a", testImports: []string{module + "/tools/x"}}, "a: its tests import tools/x"},
+		{"tests import a suite of tools", pkg{name: "a", testImports: []string{module + "/tools/env"}}, ""},
 		{"main's tests import tools", pkg{name: root, testImports: []string{module + "/tools/x"}}, ""},
 		{"tests import something unknown", pkg{name: "a", testImports: []string{"github.com/stretchr/testify"}}, "a: its tests import github.com/stretchr/testify"},
 		{"pure imports os", sourcePkg(t, "p", "p/f.go", plain, "os"), "p: is pure, but imports os"},

@@ -114,7 +114,8 @@ func (c *checker) testImports(p pkg) {
 		switch {
 		case std(path), slices.ContainsFunc(c.testOnly, known):
 		case ours(path):
-			if within(short(path), "tools") && !within(p.name, "tools") && p.name != root {
+			_, suite := c.testSuites[short(path)]
+			if within(short(path), "tools") && !suite && !within(p.name, "tools") && p.name != root {
 				c.report(p.name, short(path), "its tests import %s; nobody but main imports tools", short(path))
 			}
 		default:

@@ -30,10 +30,11 @@ var mayImport = map[string][]string{
 	"gateway/push":      {"gateway/wire", "gateway/session"},
 	"gateway/client":    {"gateway/wire"},
 
-	"dispatcher":           {"dispatcher/slots", "dispatcher/lane", "dispatcher/discovery"},
-	"dispatcher/slots":     nil,
-	"dispatcher/lane":      nil,
-	"dispatcher/discovery": nil,
+	"dispatcher":                 {"dispatcher/slots", "dispatcher/lane", "dispatcher/discovery"},
+	"dispatcher/slots":           nil,
+	"dispatcher/lane":            nil,
+	"dispatcher/discovery":       {"dispatcher/discovery/claim"},
+	"dispatcher/discovery/claim": nil,
 
 	"backend/kit":                 {"backend/kit/internal/engine", "backend/kit/internal/rpc"},
 	"backend/kit/internal/engine": nil,
@@ -58,6 +59,7 @@ var testSuites = map[string][]string{
 	"backend/presence/presencetest":      {"backend/presence"},
 	"backend/store/storetest":            {"backend/store"},
 	"dispatcher/discovery/discoverytest": {"dispatcher/discovery"},
+	"tools/testenv":                      nil,
 }
 
 // doors lists, for each third party, the packages whose product code may import
@@ -70,6 +72,7 @@ var doors = map[string][]string{
 	"github.com/cloudwego/gopkg":              kitexDoors,
 	contract:                                  kitexDoors,
 	"github.com/sony/gobreaker/v2":            {"dispatcher"},
+	"github.com/hashicorp/consul/api":         {"dispatcher/discovery"},
 	"github.com/cespare/xxhash/v2":            {"dispatcher/slots", "gateway/session"},
 	"github.com/pressly/goose/v3":             {"backend/store"},
 	"modernc.org/sqlite":                      {"backend/store"},
@@ -111,6 +114,7 @@ var pure = []string{
 	"gateway/wire",
 	"dispatcher/slots",
 	"dispatcher/lane",
+	"dispatcher/discovery/claim",
 }
 
 // impure are the imports that a pure package does not have.
