@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/holdfast-io/holdfast/backend/kit/internal/rpc"
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 )
 
 // Config holds what an operator may change. Zero values are not defaults: start
@@ -116,7 +116,7 @@ func (c Config) Validate() error {
 	if c.Service == "" {
 		errs = append(errs, errors.New("service: empty"))
 	}
-	if _, _, err := rpc.ParseListen(c.Listen); err != nil {
+	if _, _, err := endpoint.ParseListen(c.Listen); err != nil {
 		errs = append(errs, fmt.Errorf("listen: %w", err))
 	}
 	for _, d := range []struct {

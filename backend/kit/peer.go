@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/holdfast-io/holdfast/backend/kit/internal/rpc"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast/gateway"
+	"github.com/holdfast-io/holdfast/idl/rpc"
 )
 
 const (

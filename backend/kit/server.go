@@ -14,8 +14,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/holdfast-io/holdfast/backend/kit/internal/engine"
-	"github.com/holdfast-io/holdfast/backend/kit/internal/rpc"
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast/logic"
+	"github.com/holdfast-io/holdfast/idl/rpc"
 )
 
 const (
@@ -45,8 +46,8 @@ type Server struct {
 
 	started  atomic.Bool
 	draining atomic.Bool
-	ready    chan struct{} // closed when it listens
-	ln       *rpc.Listener // set before ready is closed
+	ready    chan struct{}      // closed when it listens
+	ln       *endpoint.Listener // set before ready is closed
 }
 
 // New returns a Server that is not listening yet. log and reg must not be nil;
@@ -110,7 +111,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.started.Swap(true) {
 		return errors.New("kit: Run was called twice")
 	}
-	ln, err := rpc.Listen(s.cfg.Listen)
+	ln, err := endpoint.Listen(s.cfg.Listen)
 	if err != nil {
 		return fmt.Errorf("kit: %w", err)
 	}

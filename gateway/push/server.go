@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
-	"github.com/cloudwego/kitex/pkg/rpcinfo"
-	"github.com/cloudwego/kitex/server"
+	"golang.org/x/sync/errgroup"
 
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast/gateway"
+	"github.com/holdfast-io/holdfast/idl/rpc"
 )
 
 // exitWait is how long Kitex waits for calls under way when it stops.
@@ -21,18 +21,17 @@ const exitWait = time.Second
 type Server struct {
 	cfg Config
 	log *slog.Logger
-	ln  net.Listener
+	ln  *endpoint.Listener
 }
 
-// Listen binds the address, so that one in use is an error here. Close undoes
-// it when Run is never called.
+// Listen binds the address, so that one in use is an error here. A unix socket
+// is private to the user. Close undoes it when Run is never called.
 func Listen(cfg Config, log *slog.Logger) (*Server, error) {
-	network, address := split(cfg.Listen)
-	ln, err := net.Listen(network, address)
+	ln, err := endpoint.Listen(cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("rpc listener %s: %w", cfg.Listen, err)
 	}
-	if !local(cfg.Listen) {
+	if !endpoint.Local(cfg.Listen) {
 		log.Warn("backends are not authenticated: anybody who reaches this address can push and kick",
 			"address", ln.Addr().String())
 	}
@@ -41,32 +40,36 @@ func Listen(cfg Config, log *slog.Logger) (*Server, error) {
 
 // Address is how backends reach the server.
 func (s *Server) Address() string {
-	switch {
-	case s.cfg.Advertise != "":
+	if s.cfg.Advertise != "" {
 		return s.cfg.Advertise
-	case s.ln.Addr().Network() == "unix":
-		return "unix:" + s.ln.Addr().String()
-	default:
-		return s.ln.Addr().String()
 	}
+	return endpoint.Name(s.ln.Addr())
 }
 
 // Close frees the address of a server whose Run was never called.
-func (s *Server) Close() error { return s.ln.Close() }
+func (s *Server) Close() error { return s.ln.Release() }
 
 // Run serves until ctx is done; calls under way have a second to end.
 func (s *Server) Run(ctx context.Context, service *Service) error {
-	stopped := make(chan error)
-	srv := gateway.NewServer(service,
-		server.WithListener(s.ln),
-		server.WithServerBasicInfo(&rpcinfo.EndpointBasicInfo{ServiceName: "holdfast.gateway"}),
-		server.WithExitWaitTime(exitWait),
-		// Signals are main's business.
-		server.WithExitSignal(func() <-chan error { return stopped }),
-	)
-	unwatch := context.AfterFunc(ctx, func() { close(stopped) })
-	defer unwatch()
-	if err := srv.Run(); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+	quit := make(chan error, 1) // tells Kitex to stop; signals are main's business
+	srv := gateway.NewServer(service, rpc.ServerOptions(s.ln, quit, exitWait)...)
+	g, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
+	g.Go(srv.Run)
+	g.Go(func() error {
+		defer func() { quit <- nil }()
+		select { // Kitex may only be stopped once it polls
+		case <-s.ln.Polled():
+		case <-gctx.Done():
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-gctx.Done():
+		}
+		return nil
+	})
+	err := errors.Join(g.Wait(), s.ln.Release())
+	if err != nil {
 		return fmt.Errorf("rpc server %s: %w", s.cfg.Listen, err)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 )
 
 // Name is a transport's name as the protocol spells it.
@@ -26,7 +27,8 @@ var Names = []Name{TCP}
 type ListenerConfig struct {
 	// Transport is how clients speak on it.
 	Transport Name `koanf:"transport"`
-	// Address is host:port to listen on; port 0 picks a free one.
+	// Address is where to listen: host:port, where port 0 picks a free one, or
+	// unix:/path for a proxy on the same machine.
 	Address string `koanf:"address"`
 	// Advertise is host:port as clients reach this very gateway, for WELCOME's
 	// return_to. Empty: not told, clients come back to where they connected.
@@ -39,7 +41,7 @@ func (c ListenerConfig) Validate() error {
 	if !slices.Contains(Names, c.Transport) {
 		errs = append(errs, fmt.Errorf("transport: %q, want one of %v", c.Transport, Names))
 	}
-	if err := hostPort(c.Address); err != nil {
+	if _, _, err := endpoint.ParseListen(c.Address); err != nil {
 		errs = append(errs, fmt.Errorf("address: %w", err))
 	}
 	if c.Advertise != "" {

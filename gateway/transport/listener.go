@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/holdfast-io/holdfast/gateway/wheel"
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 )
 
 // shutdownTimeout bounds how long netpoll may take to let go of connections.
@@ -30,7 +32,7 @@ type Listener struct {
 	metrics  *Metrics
 	log      *slog.Logger
 	writable *writable
-	ln       net.Listener
+	ln       *endpoint.Listener
 	open     atomic.Int64
 }
 
@@ -39,14 +41,13 @@ type Listener struct {
 // called.
 func Listen(cfg ListenerConfig, limits Limits, accept Acceptor, deps Deps) (*Listener, error) {
 	configure(deps.Log)
-	ln, err := net.Listen("tcp", cfg.Address)
+	ln, err := endpoint.Listen(cfg.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
 	}
 	w, err := newWritable()
 	if err != nil {
-		ln.Close()
-		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
+		return nil, fmt.Errorf("listener %s: %w", cfg.Address, errors.Join(err, ln.Release()))
 	}
 	return &Listener{
 		cfg: cfg, limits: limits, accept: accept,
@@ -70,7 +71,7 @@ func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 
 // Close frees the address of a listener whose Run was never called.
 func (l *Listener) Close() {
-	l.ln.Close()
+	_ = l.ln.Release() // nobody has used it
 	l.writable.close()
 }
 
@@ -102,7 +103,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		}
 		return nil
 	})
-	err = g.Wait()
+	err = errors.Join(g.Wait(), l.ln.Release())
 	l.writable.close()
 	return err
 }

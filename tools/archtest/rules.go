@@ -25,9 +25,9 @@ var mayImport = map[string][]string{
 	"gateway":           {"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/session", "gateway/push"},
 	"gateway/wire":      nil,
 	"gateway/wheel":     nil,
-	"gateway/transport": {"gateway/wire", "gateway/wheel"},
-	"gateway/session":   {"gateway/wire", "gateway/wheel", "gateway/transport"},
-	"gateway/push":      {"gateway/wire", "gateway/session"},
+	"gateway/transport": {"gateway/wire", "gateway/wheel", "idl/endpoint"},
+	"gateway/session":   {"gateway/wire"},
+	"gateway/push":      {"gateway/wire", "gateway/session", "idl/endpoint", "idl/rpc"},
 	"gateway/client":    {"gateway/wire"},
 
 	"dispatcher":                 {"dispatcher/slots", "dispatcher/lane", "dispatcher/discovery"},
@@ -36,9 +36,12 @@ var mayImport = map[string][]string{
 	"dispatcher/discovery":       {"dispatcher/discovery/claim"},
 	"dispatcher/discovery/claim": nil,
 
-	"backend/kit":                 {"backend/kit/internal/engine", "backend/kit/internal/rpc"},
+	// What both ends of the contract share: how its services are served and called.
+	"idl/endpoint": nil,
+	"idl/rpc":      {"idl/endpoint"},
+
+	"backend/kit":                 {"backend/kit/internal/engine", "idl/endpoint", "idl/rpc"},
 	"backend/kit/internal/engine": nil,
-	"backend/kit/internal/rpc":    nil,
 	"backend/echo":                {"backend/kit"},
 	"backend/logic":               {"backend/kit", "backend/logic/keys", "backend/presence", "backend/store"},
 	"backend/logic/keys":          nil,
@@ -55,11 +58,11 @@ var mayImport = map[string][]string{
 // testSuites are packages of test helpers: anybody's tests may import them, no
 // product code may. What they may import themselves is listed here.
 var testSuites = map[string][]string{
-	"backend/kit/kittest":                {"backend/kit", "backend/kit/internal/rpc"},
+	"backend/kit/kittest":                {"backend/kit", "idl/endpoint", "idl/rpc"},
 	"backend/presence/presencetest":      {"backend/presence"},
 	"backend/store/storetest":            {"backend/store"},
 	"dispatcher/discovery/discoverytest": {"dispatcher/discovery"},
-	"tools/testenv":                      nil,
+	"tools/testenv":                      nil, // starts the real servers that tests need
 }
 
 // doors lists, for each third party, the packages whose product code may import
@@ -90,7 +93,7 @@ var doors = map[string][]string{
 
 // kitexDoors are where RPC is spoken.
 var kitexDoors = []string{
-	"gateway/push", "dispatcher", "backend/kit", "backend/kit/internal/engine", "backend/kit/internal/rpc",
+	"gateway/push", "dispatcher", "backend/kit", "backend/kit/internal/engine", "idl/rpc",
 }
 
 // contract is the generated code of the IDL. It has doors like a third party,

@@ -9,10 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/holdfast-io/holdfast/backend/kit/internal/rpc"
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast/gateway"
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast/logic"
+	"github.com/holdfast-io/holdfast/idl/rpc"
 )
 
 // Gateway stands in for a gateway towards one backend process.
@@ -76,7 +77,7 @@ func NewGateway(t testing.TB, backend net.Addr, opt Options) *Gateway {
 }
 
 func (g *Gateway) serve(t testing.TB, listen string) {
-	ln, err := rpc.Listen(listen)
+	ln, err := endpoint.Listen(listen)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,7 @@
-package rpc
+// Package endpoint is how the addresses of the contract's services are spelled
+// and listened on: host:port, or unix:/path for processes side by side. Gateways,
+// backends and client listeners share it. It knows no RPC.
+package endpoint
 
 import (
 	"errors"
@@ -114,12 +117,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 func (l *Listener) accept() (fd int, peer syscall.Sockaddr, err error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	if fd, peer, err = syscall.Accept(l.fd); err == nil {
-		syscall.CloseOnExec(fd) // netpoll makes it non-blocking
-	}
-	return fd, peer, err
+	return syscall.Accept4(l.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 }
 
 // Polled is closed when a poller has asked for the descriptor: only then may the

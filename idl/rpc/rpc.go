@@ -1,4 +1,4 @@
-// Package rpc is what the kit's Kitex servers and clients have in common: one
+// Package rpc is what the contract's Kitex servers and clients have in common: one
 // protocol (Thrift over TTHeader), TCP or unix sockets, no guessing between
 // several, no tracing.
 package rpc
@@ -24,6 +24,8 @@ import (
 	"github.com/cloudwego/kitex/pkg/transmeta"
 	"github.com/cloudwego/kitex/server"
 	"github.com/cloudwego/kitex/transport"
+
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 )
 
 // callBytesMax bounds one call: 1024 packets of 64 KiB, which is the default
@@ -32,7 +34,7 @@ const callBytesMax = 64 << 20
 
 // ServerOptions returns the options of a server on ln. It stops when quit has a
 // value, within exitWait.
-func ServerOptions(ln *Listener, quit <-chan error, exitWait time.Duration) []server.Option {
+func ServerOptions(ln *endpoint.Listener, quit <-chan error, exitWait time.Duration) []server.Option {
 	return []server.Option{
 		server.WithListener(ln),
 		// The default handler would also detect gRPC and other protocols.
@@ -72,27 +74,6 @@ func ClientOptions(address string, timeout time.Duration, conns int) ([]client.O
 		client.WithRPCTimeout(timeout),
 		client.WithStatsLevel(stats.LevelDisabled),
 	}, Pool{pool}, nil
-}
-
-// ParseListen splits a listen setting into network and address. It guesses
-// nothing: a TCP address without a host would serve the world unasked.
-func ParseListen(s string) (network, address string, err error) {
-	if path, ok := strings.CutPrefix(s, "unix:"); ok {
-		if path == "" {
-			return "", "", errors.New("unix: without a path")
-		}
-		return "unix", path, nil
-	}
-	host, _, err := net.SplitHostPort(s)
-	switch {
-	case s == "":
-		return "", "", errors.New("empty, want host:port or unix:/path")
-	case err != nil:
-		return "", "", fmt.Errorf("%q, want host:port or unix:/path", s)
-	case host == "":
-		return "", "", fmt.Errorf("%q names no host; use 127.0.0.1%s, or 0.0.0.0%s to serve every interface", s, s, s)
-	}
-	return "tcp", s, nil
 }
 
 // instance tells a TCP address from the path of a unix socket.
