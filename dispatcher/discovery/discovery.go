@@ -5,8 +5,12 @@
 // holds one, asks Next for a newer one, and replaces its table whole, so two
 // goroutines never see half a change.
 //
-// Implementations are Static (from a configuration file) and Memory (instances
-// of the same process, tests). Both pass the suite in package discoverytest.
+// Implementations are Static (from a configuration file), Memory (instances of the
+// same process, tests) and Consul. All pass the suite in package discoverytest.
+//
+// A Registrar is the other side: by it a process announces itself. ConsulRegistrar
+// also claims the instance's slot, by the rules of package claim; Memory and Consul
+// are read by the same processes that it announces.
 package discovery
 
 import (
@@ -41,6 +45,14 @@ type Instance struct {
 	Address string            // host:port, or unix:/path
 	Zone    string            // where it runs; empty: not told
 	Meta    map[string]string // anything else, such as version, track or weight
+
+	Incarnation int64 // one life of its process; 0: not told
+}
+
+// Holder is whoever holds a slot, or held it last.
+type Holder struct {
+	ID          string // of the instance; empty: nobody yet
+	Incarnation int64  // of its process; 0: not told
 }
 
 // Service is what is known of one service.
@@ -49,6 +61,9 @@ type Service struct {
 	Slots int
 	// Instances are sorted by ID. A slot that none of them holds is vacant.
 	Instances []Instance
+	// Holders has an entry for each slot, vacant ones included: all who read the same
+	// source agree on who held a slot last.
+	Holders []Holder
 }
 
 // Snapshot is the membership at one moment. Nobody changes it once it is out.
@@ -99,13 +114,13 @@ func SplitAddress(address string) (network, target string, err error) {
 	return "tcp", address, nil
 }
 
-// build makes the services of a snapshot out of instances, which it copies.
-// slots gives the lowest number of slots that each service is to have.
-func build(instances []Instance, slots map[string]int) (map[string]Service, error) {
+// build makes the services of a snapshot out of instances, which it copies. held
+// tells who has held the slots so far: they stay.
+func build(instances []Instance, held map[string][]Holder) (map[string]Service, error) {
 	var errs []error
 	services := make(map[string]Service)
-	for name, n := range slots {
-		services[name] = Service{Slots: n}
+	for name, h := range held {
+		services[name] = Service{Slots: len(h), Holders: slices.Clone(h)}
 	}
 	ids, holders := map[[2]string]bool{}, map[string]map[int]string{}
 	for _, i := range instances {
@@ -126,13 +141,24 @@ func build(instances []Instance, slots map[string]int) (map[string]Service, erro
 		}
 		holders[i.Service][i.Slot] = i.ID
 		i.Meta = maps.Clone(i.Meta)
-		s := services[i.Service]
-		s.Slots = max(s.Slots, i.Slot+1)
-		s.Instances = append(s.Instances, i)
-		services[i.Service] = s
+		services[i.Service] = services[i.Service].with(i)
 	}
 	for _, s := range services {
 		slices.SortFunc(s.Instances, func(a, b Instance) int { return strings.Compare(a.ID, b.ID) })
 	}
 	return services, errors.Join(errs...)
+}
+
+// with returns s with one more instance, which holds its slot.
+func (s Service) with(i Instance) Service {
+	s.Instances = append(s.Instances, i)
+	if i.Slot == NoSlot {
+		return s
+	}
+	s.Slots = max(s.Slots, i.Slot+1)
+	for len(s.Holders) < s.Slots {
+		s.Holders = append(s.Holders, Holder{})
+	}
+	s.Holders[i.Slot] = Holder{ID: i.ID, Incarnation: i.Incarnation}
+	return s
 }

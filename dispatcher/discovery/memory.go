@@ -13,7 +13,7 @@ type Memory struct {
 
 	mu        sync.Mutex // guards the following; held across publish, so versions follow the changes
 	instances []Instance
-	slots     map[string]int // how many slots each service has had
+	held      map[string][]Holder // who has held each service's slots
 }
 
 var _ Discovery = (*Memory)(nil)
@@ -21,7 +21,7 @@ var _ Discovery = (*Memory)(nil)
 // NewMemory returns a Memory without instances. Its first snapshot is there at
 // once, and empty.
 func NewMemory() *Memory {
-	m := &Memory{slots: map[string]int{}}
+	m := &Memory{held: map[string][]Holder{}}
 	m.publish(map[string]Service{})
 	return m
 }
@@ -58,24 +58,25 @@ func (m *Memory) Deregister(service, id string) {
 }
 
 // Retire takes away the vacant slots on top of service, so that n shrinks to the
-// highest slot that an instance holds, plus one.
+// highest slot that an instance holds, plus one. Who held the vacant ones below is
+// forgotten.
 func (m *Memory) Retire(service string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.slots, service)
+	delete(m.held, service)
 	if err := m.replaceLocked(m.instances); err != nil {
 		panic("discovery: a valid membership is not valid: " + err.Error())
 	}
 }
 
 func (m *Memory) replaceLocked(all []Instance) error {
-	services, err := build(all, m.slots)
+	services, err := build(all, m.held)
 	if err != nil {
 		return err
 	}
 	m.instances = all
 	for name, s := range services {
-		m.slots[name] = s.Slots
+		m.held[name] = s.Holders
 	}
 	m.publish(services)
 	return nil

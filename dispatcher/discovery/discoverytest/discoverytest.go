@@ -49,20 +49,31 @@ func at(service, id string, slot int, address string) discovery.Instance {
 	return discovery.Instance{ID: id, Service: service, Slot: slot, Address: address}
 }
 
+// service is what a service with these instances is to look like. Slots is the
+// number of slots, of which those without an instance never had one.
+func service(slots int, instances ...discovery.Instance) discovery.Service {
+	s := discovery.Service{Slots: slots, Instances: instances, Holders: make([]discovery.Holder, slots)}
+	for _, i := range instances {
+		s.Holders[i.Slot] = discovery.Holder{ID: i.ID, Incarnation: i.Incarnation}
+	}
+	return s
+}
+
 // settle returns the newest snapshot once it has services as wanted.
 func settle(t *testing.T, s Subject, after uint64, want map[string]discovery.Service) *discovery.Snapshot {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	diff := "there was none"
 	for {
 		got, err := s.Next(ctx, after)
 		if err != nil {
-			t.Fatalf("Next(%d) = %v before the snapshot that was set came", after, err)
+			t.Fatalf("Next(%d) = %v before the snapshot that was set came; the last differs (-want +got):\n%s", after, err, diff)
 		}
 		if got.Version <= after {
 			t.Fatalf("Next(%d) has version %d, want a higher one", after, got.Version)
 		}
-		if cmp.Equal(got.Services, want) {
+		if diff = cmp.Diff(want, got.Services); diff == "" {
 			return got
 		}
 		after = got.Version
@@ -71,19 +82,19 @@ func settle(t *testing.T, s Subject, after uint64, want map[string]discovery.Ser
 
 func reports(t *testing.T, s Subject) {
 	a := at("logic", "a", 0, "127.0.0.1:7001")
-	a.Zone, a.Meta = "z1", map[string]string{"version": "2"}
+	a.Zone, a.Meta, a.Incarnation = "z1", map[string]string{"version": "2"}, 7
 	b, e := at("logic", "b", 1, "unix:/run/b.sock"), at("echo", "e", 0, "127.0.0.1:7003")
 	s.Set(t, []discovery.Instance{b, e, a})
 	settle(t, s, 0, map[string]discovery.Service{
-		"logic": {Slots: 2, Instances: []discovery.Instance{a, b}},
-		"echo":  {Slots: 1, Instances: []discovery.Instance{e}},
+		"logic": service(2, a, b),
+		"echo":  service(1, e),
 	})
 }
 
 func waits(t *testing.T, s Subject) {
 	a, b := at("logic", "a", 0, "127.0.0.1:7001"), at("logic", "b", 1, "127.0.0.1:7002")
 	s.Set(t, []discovery.Instance{a})
-	first := settle(t, s, 0, map[string]discovery.Service{"logic": {Slots: 1, Instances: []discovery.Instance{a}}})
+	first := settle(t, s, 0, map[string]discovery.Service{"logic": service(1, a)})
 
 	// Nothing changes, so Next must not return.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -114,7 +125,7 @@ func skips(t *testing.T, s Subject) {
 		a.Zone = string(rune('a' + i))
 		s.Set(t, []discovery.Instance{a})
 	}
-	want := map[string]discovery.Service{"logic": {Slots: 1, Instances: []discovery.Instance{a}}}
+	want := map[string]discovery.Service{"logic": service(1, a)}
 	newest := settle(t, s, 0, want)
 	if again, err := s.Next(t.Context(), 0); err != nil || again.Version != newest.Version {
 		t.Errorf("Next(0) = %+v, %v, want the newest, version %d", again, err, newest.Version)
@@ -139,9 +150,9 @@ func keeps(t *testing.T, s Subject) {
 	a.Meta = map[string]string{"version": "1"}
 	given := []discovery.Instance{a}
 	s.Set(t, given)
-	want := map[string]discovery.Service{"logic": {Slots: 1, Instances: []discovery.Instance{
-		{ID: "a", Service: "logic", Address: "127.0.0.1:7001", Meta: map[string]string{"version": "1"}},
-	}}}
+	want := map[string]discovery.Service{"logic": service(1, discovery.Instance{
+		ID: "a", Service: "logic", Address: "127.0.0.1:7001", Meta: map[string]string{"version": "1"},
+	})}
 	first := settle(t, s, 0, want)
 	given[0].Meta["version"] = "2" // the caller's own copy
 	s.Set(t, given)
@@ -157,10 +168,10 @@ func vacant(t *testing.T, s Subject) {
 	a, c := at("logic", "a", 0, "127.0.0.1:7001"), at("logic", "c", 3, "127.0.0.1:7003")
 	none := at("logic", "n", discovery.NoSlot, "127.0.0.1:7004")
 	s.Set(t, []discovery.Instance{a, c})
-	settle(t, s, 0, map[string]discovery.Service{"logic": {Slots: 4, Instances: []discovery.Instance{a, c}}})
+	settle(t, s, 0, map[string]discovery.Service{"logic": service(4, a, c)})
 	b := at("logic", "b", 1, "127.0.0.1:7002")
 	s.Set(t, []discovery.Instance{a, b, c})
-	settle(t, s, 0, map[string]discovery.Service{"logic": {Slots: 4, Instances: []discovery.Instance{a, b, c}}})
+	settle(t, s, 0, map[string]discovery.Service{"logic": service(4, a, b, c)})
 	if err := none.Validate(); err != nil {
 		t.Errorf("an instance without a slot is refused: %v", err)
 	}
