@@ -46,6 +46,7 @@ type Server struct {
 
 	started  atomic.Bool
 	draining atomic.Bool
+	paused   atomic.Bool        // Pause: refuses like draining, but may be taken back
 	ready    chan struct{}      // closed when it listens
 	ln       *endpoint.Listener // set before ready is closed
 }

@@ -17,7 +17,7 @@ type service struct{ s *Server }
 func (v *service) Connect(_ context.Context, req *holdfast.ConnectRequest) (*holdfast.ConnectReply, error) {
 	ls := v.s.logins
 	reply := &holdfast.ConnectReply{Incarnation: v.s.incarnation}
-	if v.s.draining.Load() {
+	if v.s.refusing() {
 		b := &loginBatch{items: req.Items, results: make([]*holdfast.ConnectResult_, len(req.Items))}
 		reply.Results = ls.refuseAll(b, string(engine.Draining))
 		return reply, nil
@@ -37,7 +37,7 @@ func (v *service) Forward(_ context.Context, req *holdfast.ForwardRequest) (*hol
 		reply.Replies = refuseMalformed(req, wrong)
 		return reply, nil
 	}
-	if s.draining.Load() {
+	if s.refusing() {
 		for _, p := range req.Packets {
 			s.gateways.heard(p.Gateway)
 		}
@@ -145,7 +145,7 @@ func (v *service) Heartbeat(_ context.Context, req *holdfast.HeartbeatRequest) (
 	if req.Gateway == "" {
 		return nil, errors.New("heartbeat without gateway")
 	}
-	draining := s.draining.Load()
+	draining := s.refusing()
 	resync, replaced := s.gateways.seen(req, draining, time.Now())
 	if replaced {
 		s.peers.drop(req.Gateway, ErrGatewayLost)

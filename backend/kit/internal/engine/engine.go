@@ -81,6 +81,7 @@ type Engine struct {
 	active   atomic.Int64 // batches with unfinished packets
 	waiting  atomic.Int64 // packets that count against MaxWaiting
 	draining atomic.Bool  // new packets are refused
+	paused   atomic.Bool  // so they are, until Pause takes it back
 	stopped  atomic.Bool  // packets that have not started are refused
 	deferred atomic.Uint64
 	helped   atomic.Uint64
@@ -124,6 +125,10 @@ func (e *Engine) Drain(ctx context.Context) int {
 	}
 	return 0
 }
+
+// Pause refuses packets that come from now on as draining, or takes them again.
+// What is in a lane already goes on.
+func (e *Engine) Pause(on bool) { e.paused.Store(on) }
 
 // Close ends the contexts of running handlers, refuses what has not started, and
 // waits until ctx is done for the workers to end. It reports how many are left:

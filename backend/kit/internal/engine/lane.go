@@ -89,7 +89,7 @@ func (e *Engine) place(t *task, nowMS int64) (verdict, Answer) {
 		}
 	}
 	switch {
-	case e.draining.Load():
+	case e.draining.Load(), e.paused.Load():
 		s.stats.Refused[draining]++
 		return refused, Answer{Refused: Draining}
 	case l.head == nil && t.class == fast: // starts at once
