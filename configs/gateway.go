@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/holdfast-io/holdfast/dispatcher"
 	"github.com/holdfast-io/holdfast/gateway"
@@ -14,6 +15,10 @@ type Gateway struct {
 	Gateway gateway.Config `koanf:",squash"`
 	// Dispatcher says which backends there are and which commands go to them.
 	Dispatcher dispatcher.Config `koanf:"dispatcher"`
+	// Discovery says how the instances of those backends are found.
+	Discovery Discovery `koanf:"discovery"`
+	// Reload says how a changed file reaches the running gateway.
+	Reload Reload `koanf:"reload"`
 	// Admin is the HTTP server for operators.
 	Admin Admin `koanf:"admin"`
 	// Log is how the process writes its log.
@@ -25,6 +30,8 @@ func DefaultGateway() Gateway {
 	c := Gateway{
 		Gateway:    gateway.DefaultConfig(),
 		Dispatcher: dispatcher.DefaultConfig(),
+		Discovery:  DefaultDiscovery(),
+		Reload:     Reload{Watch: 2 * time.Second},
 		Admin:      Admin{Listen: "127.0.0.1:7070"},
 		Log:        DefaultLog(),
 	}
@@ -48,6 +55,11 @@ func (c Gateway) Check() error {
 	}
 	if room := c.Gateway.Limits.FrameBytes - replyAroundBytes; c.Dispatcher.ReplyBytes > room {
 		errs = append(errs, fmt.Errorf("dispatcher.reply_bytes: %d, but limits.frame_bytes leaves %d", c.Dispatcher.ReplyBytes, room))
+	}
+	for i, s := range c.Dispatcher.Services {
+		if c.Discovery.Kind == KindConsul && len(s.Instances) > 0 {
+			errs = append(errs, fmt.Errorf("dispatcher.services[%d].instances: given, but discovery.kind is consul, which tells them", i))
+		}
 	}
 	return errors.Join(errs...)
 }
