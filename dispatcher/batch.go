@@ -98,9 +98,7 @@ func (w *worker) add(sl *sessionLane, now, startBy int64, room int) {
 		}
 	}
 	l.mu.Unlock()
-	if moved != nil {
-		moved.ready.push(sl)
-	}
+	sl.enqueue(moved)
 	if len(answers) > 0 {
 		w.inst.svc.metrics.count(answers)
 		l.deliver(answers)
@@ -131,6 +129,5 @@ func (w *worker) takeLocked(sl *sessionLane, startBy int64, room int) {
 		b.bytes += len(p.Payload)
 	}
 	b.runs = append(b.runs, run{sl, len(taken)})
-	sl.incarnation = inst.life.current.Load()
 	sl.accountLocked()
 }

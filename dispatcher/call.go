@@ -42,6 +42,8 @@ type call struct {
 	context.Context // always context.Background: nothing of a caller's travels
 	deadline        time.Time
 	stage           stage
+	conn            *pooledConn // the one that Kitex got for it
+	peer            int64       // the incarnation at its other end; 0: not known
 }
 
 type callKey struct{}
@@ -93,19 +95,43 @@ func dialKitex(network, address string, cfg ServiceConfig) (caller, error) {
 }
 
 func (k *kitexCaller) Forward(c *call, req *hf.ForwardRequest) (*hf.ForwardReply, error) {
-	return k.client.Forward(c, req)
+	reply, err := k.client.Forward(c, req)
+	if reply != nil {
+		c.learn(reply.Incarnation)
+	}
+	return reply, err
 }
 
 func (k *kitexCaller) Connect(c *call, req *hf.ConnectRequest) (*hf.ConnectReply, error) {
-	return k.client.Connect(c, req)
+	reply, err := k.client.Connect(c, req)
+	if reply != nil {
+		c.learn(reply.Incarnation)
+	}
+	return reply, err
 }
 
 func (k *kitexCaller) Events(c *call, req *hf.EventsRequest) (*hf.EventsReply, error) {
-	return k.client.Events(c, req)
+	reply, err := k.client.Events(c, req)
+	if reply != nil {
+		c.learn(reply.Incarnation)
+	}
+	return reply, err
 }
 
 func (k *kitexCaller) Heartbeat(c *call, req *hf.HeartbeatRequest) (*hf.HeartbeatReply, error) {
-	return k.client.Heartbeat(c, req)
+	reply, err := k.client.Heartbeat(c, req)
+	if reply != nil {
+		c.learn(reply.Incarnation)
+	}
+	return reply, err
+}
+
+// learn notes who is at the other end of the call's connection. It may be in other
+// hands already, but its peer does not change.
+func (c *call) learn(incarnation int64) {
+	if c.conn != nil {
+		c.conn.peer.Store(incarnation)
+	}
 }
 
 func (k *kitexCaller) dropIdle() { k.pool.drop() }

@@ -226,7 +226,7 @@ func TestPoolGenerations(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()
 	p := newConnPool(2)
-	c := &pooledConn{a, 0}
+	c := &pooledConn{Conn: a}
 	p.drop()
 	if err := p.Put(c); err != nil || len(p.idle) != 0 {
 		t.Errorf("Put of an old connection = %v, %d idle", err, len(p.idle))

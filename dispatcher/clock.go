@@ -45,21 +45,24 @@ func (c *peerClock) learn(sent, answered, unixMS int64) {
 	c.best.Store(&best)
 }
 
-// reset forgets everything: another process, perhaps another machine.
-func (c *peerClock) reset() {
+// renew makes the next sample replace all that were learnt so far: another process
+// speaks, perhaps from another machine. Until it comes the old ones serve: packets
+// without a bound could be begun at any time, and it is most likely the same
+// machine.
+func (c *peerClock) renew() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n = 0
-	c.best.Store(nil)
 }
 
-// startByMS converts t of the dispatcher's clock to the instance's, in milliseconds
-// and rounded so that the instance's clock shows it no later than at t in truth.
-// It is 0, no bound, while the instance's clock is not known.
+// startByMS converts t of the dispatcher's clock to the instance's, in milliseconds.
+// An instance may begin while its clock shows that millisecond, so it is the last
+// one that is over at t for certain. It is 0, no bound, while the instance's clock
+// is not known.
 func (c *peerClock) startByMS(t int64) int64 {
 	best := c.best.Load()
 	if best == nil {
 		return 0
 	}
-	return (t + best.offset - best.error) / int64(time.Millisecond)
+	return (t+best.offset-best.error)/int64(time.Millisecond) - 1
 }

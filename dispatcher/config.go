@@ -51,7 +51,7 @@ type ServiceConfig struct {
 	// Hash places users on slots: jump, or modulo for backends that shard by it.
 	Hash slots.Method `koanf:"hash"`
 	// CallsInFlight is how many batches may be under way to one instance. More help
-	// where instances are far away or slow; fewer make larger batches. 0: 4.
+	// where instances are far away or slow; fewer make larger batches. 0: 2.
 	CallsInFlight int `koanf:"calls_in_flight"`
 	// BatchPackets bounds the requests of one batch. 0: 256, at most 1024.
 	BatchPackets int `koanf:"batch_packets"`
@@ -170,7 +170,7 @@ const (
 func (s ServiceConfig) withDefaults() ServiceConfig {
 	s.Timeout = orDefault(s.Timeout, 2*time.Second)
 	s.ConnectTimeout = orDefault(s.ConnectTimeout, 500*time.Millisecond)
-	s.CallsInFlight = orDefault(s.CallsInFlight, 4)
+	s.CallsInFlight = orDefault(s.CallsInFlight, 2)
 	s.BatchPackets = orDefault(s.BatchPackets, 256)
 	s.BatchBytes = orDefault(s.BatchBytes, 1<<20)
 	s.MaxOutstanding = orDefault(s.MaxOutstanding, 16_384)

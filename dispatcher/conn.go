@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloudwego/kitex/pkg/remote"
@@ -34,6 +35,7 @@ var _ remote.ConnPool = (*connPool)(nil)
 type pooledConn struct {
 	net.Conn
 	generation int
+	peer       atomic.Int64 // the incarnation that answered on it; 0: not known yet
 }
 
 // RawConn implements remote.RawConn.
@@ -67,14 +69,14 @@ func (p *connPool) Get(ctx context.Context, network, address string, opt remote.
 		if err != nil {
 			return nil, err
 		}
-		c = &pooledConn{conn, generation}
+		c = &pooledConn{Conn: conn, generation: generation}
 	}
 	if err := c.SetDeadline(deadline); err != nil {
 		_ = c.Close() // it is of no use; the first error counts
 		return nil, err
 	}
 	if call := callOf(ctx); call != nil {
-		call.stage = stageSending
+		call.stage, call.conn, call.peer = stageSending, c, c.peer.Load()
 	}
 	return c, nil
 }

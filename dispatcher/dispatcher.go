@@ -45,6 +45,7 @@ type Dispatcher struct {
 	ready    chan struct{} // closed when the first membership is in use
 	started  atomic.Bool
 	stopping atomic.Bool
+	stamps   atomic.Int64 // counts; orders what happens
 	probedAt atomic.Int64 // when an unknown incarnation last made us ask everybody
 }
 
@@ -111,7 +112,7 @@ func (d *Dispatcher) Incarnation(incarnation int64) {
 	}
 	for _, s := range d.ordered {
 		for _, i := range s.table.Load().all {
-			if i.life.current.Load() == incarnation || i.life.former.Load() == incarnation {
+			if i.life.knows(incarnation) {
 				return
 			}
 		}

@@ -243,12 +243,13 @@ func (i *instance) tell(batch []event) error {
 	for n := range batch {
 		req.Events[n] = batch[n].contract()
 	}
+	began := i.d.stamp()
 	reply, err := i.calls.Events(newCall(i.d.cfg.Events.Timeout), req)
 	if err == nil && reply == nil {
 		err = errEmptyReply
 	}
 	if err == nil {
-		i.spoke(reply.Incarnation)
+		i.spoke(reply.Incarnation, began)
 	}
 	return err
 }

@@ -34,6 +34,7 @@ type fakeBackend struct {
 	logins      [][]string // tokens of each call
 	told        []*hf.Event
 	beats       int
+	slowBeat    time.Duration // what a heartbeat takes
 	drops       int
 	calls       int // under way
 	maxCalls    int
@@ -50,7 +51,7 @@ func (b *fakeBackend) enter(c *call) error {
 	if b.down {
 		return &os.SyscallError{Syscall: "connect", Err: syscall.ECONNREFUSED}
 	}
-	c.stage = stageSent
+	c.stage, c.peer = stageSent, b.incarnation
 	if b.broken {
 		return syscall.ECONNRESET
 	}
@@ -145,6 +146,9 @@ func (b *fakeBackend) Heartbeat(c *call, _ *hf.HeartbeatRequest) (*hf.HeartbeatR
 		return nil, err
 	}
 	b.beats++
+	b.mu.Unlock()
+	time.Sleep(b.slowBeat)
+	b.mu.Lock()
 	reply := b.heartbeat
 	reply.Incarnation, reply.TimeMs = b.incarnation, time.Now().UnixMilli()
 	b.heartbeat.Resync = false // asked for once
@@ -225,9 +229,6 @@ func (s *fakeSink) Refuse(id uint32, status uint8, reason, _ string, retryAfter 
 func (s *fakeSink) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open == 0 {
-		s.t.Error("Flush without an answer before it")
-	}
 	s.open = 0
 	s.flushes++
 }

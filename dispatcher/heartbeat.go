@@ -19,12 +19,15 @@ func (i *instance) runHeartbeat(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	retry := cfg.ProbeInterval
-	for {
+	for first := true; ; first = false {
 		wait := cfg.Interval
 		if i.heartbeat() {
 			retry = cfg.ProbeInterval
 		} else {
 			wait, retry = retry, min(2*retry, cfg.Interval)
+		}
+		if first {
+			close(i.greeted)
 		}
 		// A tenth of jitter keeps gateways that started together apart.
 		if !i.pause(ctx, timer, wait*9/10+rand.N(wait/5+1)) {
@@ -62,7 +65,7 @@ func (i *instance) pause(ctx context.Context, timer *time.Timer, wait time.Durat
 // heartbeat makes one call and takes in what it says. It reports whether the
 // instance answered.
 func (i *instance) heartbeat() bool {
-	known := i.life.current.Load()
+	began := i.d.stamp()
 	c := newCall(i.d.cfg.Heartbeat.Timeout)
 	sent := i.d.now()
 	reply, err := i.calls.Heartbeat(c, &hf.HeartbeatRequest{
@@ -80,7 +83,7 @@ func (i *instance) heartbeat() bool {
 		}
 		i.svc.metrics.heartbeatsFailed.Inc()
 		if judge(err, c.stage).refused {
-			i.gone(known)
+			i.gone(began)
 		}
 		return false
 	}
@@ -88,7 +91,8 @@ func (i *instance) heartbeat() bool {
 	if !i.up.Swap(true) {
 		i.log.Info("instance answers", slog.Int64("incarnation", reply.Incarnation))
 	}
-	i.spoke(reply.Incarnation)
+	i.spoke(reply.Incarnation, began)
+	i.letGoOfDead() // those whose call was settled after the change was noted
 	i.clock.learn(sent, i.d.now(), reply.TimeMs)
 	if i.draining.Swap(reply.Draining) != reply.Draining {
 		i.log.Info("instance draining", slog.Bool("draining", reply.Draining))

@@ -72,16 +72,16 @@ func (h *heldLanes) takeAll() []*sessionLane {
 	return all
 }
 
-// letGo makes everything that dead lives of the instance had deferred unknown,
-// and opens the lanes that they kept closed. dead tells which lives are over.
-func (i *instance) letGo(dead func(incarnation int64) bool) {
+// letGo makes everything that dead processes had deferred unknown, and opens the
+// lanes that they kept closed. dead is asked with a lane's incarnation and since.
+func (i *instance) letGo(dead func(incarnation, since int64) bool) {
 	var expired []lane.Expiry
 	for _, sl := range i.held.takeAll() {
 		expired = sl.letGo(i, dead, expired)
 	}
 }
 
-func (sl *sessionLane) letGo(i *instance, dead func(int64) bool, expired []lane.Expiry) []lane.Expiry {
+func (sl *sessionLane) letGo(i *instance, dead func(_, _ int64) bool, expired []lane.Expiry) []lane.Expiry {
 	l := sl.owner
 	l.mu.Lock()
 	if l.ended || !sl.watched || sl.inst != i {
@@ -90,14 +90,12 @@ func (sl *sessionLane) letGo(i *instance, dead func(int64) bool, expired []lane.
 	}
 	sl.watched = false
 	expired = expired[:0]
-	if dead(sl.incarnation) {
+	if dead(sl.incarnation, sl.since) {
 		expired = sl.Lost(expired)
 	}
 	ready, answers := sl.nextLocked(l.d.now(), appendExpired(nil, expired))
 	l.mu.Unlock()
-	if ready != nil {
-		ready.ready.push(sl)
-	}
+	sl.enqueue(ready)
 	sl.service.metrics.count(answers)
 	l.deliver(answers)
 	return expired

@@ -28,6 +28,7 @@ type instance struct {
 	clock   peerClock
 	events  eventQueue
 
+	greeted  chan struct{} // closed when the first heartbeat was answered, or was not
 	probes   chan struct{} // a heartbeat is wanted now
 	up       atomic.Bool   // the last heartbeat was answered
 	draining atomic.Bool   // it says that it is leaving
@@ -52,6 +53,7 @@ func newInstance(s *service, of discovery.Instance) (*instance, error) {
 		log:      s.d.log.With("service", s.cfg.Name, "instance", of.ID),
 		calls:    calls,
 		breaker:  alwaysClosed{},
+		greeted:  make(chan struct{}),
 		probes:   make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
@@ -77,18 +79,29 @@ func (i *instance) run(ctx context.Context) error {
 	})
 	err := g.Wait()
 	i.calls.close()
+	i.handOver()
 	return err
 }
 
-// idle tells whether nothing depends on the instance any more.
-func (i *instance) idle() bool {
-	return i.ready.empty() && i.load.open.Load() == 0 && i.load.waiting.Load() == 0 && i.logins.Load() == 0 && i.events.empty()
+// handOver sends what waits for the instance, which has stopped, where it belongs
+// by now.
+func (i *instance) handOver() {
+	for sl := i.ready.take(1); sl != nil; sl = i.ready.take(1) {
+		sl.enqueue(sl.leave(i))
+	}
 }
 
-// retire waits until the instance, which is in no table any more, is idle, or has
-// had the time of a request to become so, and stops it. What waited for it moves
-// on as its workers find that it is not picked any more.
+// idle tells whether nobody waits for an answer of the instance any more.
+func (i *instance) idle() bool {
+	return i.load.open.Load() == 0 && i.logins.Load() == 0 && i.events.empty()
+}
+
+// retire lets go of an instance that is in no table any more: nothing is sent to
+// it, what waits for it goes elsewhere, and once it has given the answers that it
+// owes, or has had the time of a request to do so, it is stopped.
 func (i *instance) retire(ctx context.Context) {
+	i.ready.stop()
+	i.handOver()
 	deadline := time.NewTimer(i.d.cfg.RequestTimeout)
 	defer deadline.Stop()
 	look := time.NewTicker(max(i.d.cfg.RequestTimeout/200, time.Millisecond))

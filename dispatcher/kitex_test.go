@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -113,7 +116,7 @@ func TestRealKill(t *testing.T) {
 		process := spawn(t, address)
 		d := runReal(t, realConfig(), address)
 		eventually(t, "a first heartbeat", func() bool { return d.theInstance().up.Load() })
-		first := d.theInstance().life.current.Load()
+		first, _ := d.theInstance().life.latest()
 		l, sink := openReal(t, d, "alice")
 		l.Submit(1, []byte("msg.send"), []byte("hello"))
 		sink.answerTo(1)
@@ -138,7 +141,10 @@ func TestRealKill(t *testing.T) {
 		if got := sink.answerTo(5); got.payload != "again" {
 			t.Errorf("after the restart: %+v, want the answer", got)
 		}
-		eventually(t, "the new incarnation is known", func() bool { return d.theInstance().life.current.Load() != first })
+		eventually(t, "the new incarnation is known", func() bool {
+			now, _ := d.theInstance().life.latest()
+			return now != first
+		})
 	})
 }
 
@@ -160,6 +166,7 @@ func TestRealFreeze(t *testing.T) {
 	if err := process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the process is stopped", func() bool { return stopped(t, process) })
 	l.Submit(warm+1, []byte("msg.send"), []byte("frozen"))
 	if got := sink.answerTo(warm + 1); got.status != statusDeadlineExceeded || got.reason != "timeout" {
 		t.Errorf("frozen: %+v, want DEADLINE_EXCEEDED", got)
@@ -173,6 +180,25 @@ func TestRealFreeze(t *testing.T) {
 		id++
 		return sink.answerTo(id-1).reason == ""
 	})
+}
+
+// stopped tells whether the kernel has stopped every thread of the process, which
+// it does some time after the signal.
+func stopped(t *testing.T, p *os.Process) bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Pid))
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("no threads of process %d (%v)", p.Pid, err)
+	}
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task) // "pid (name) state ..."
+		if err != nil {
+			return false
+		}
+		if _, state, ok := strings.Cut(string(stat), ") "); !ok || !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 func TestRealLogin(t *testing.T) {

@@ -181,7 +181,7 @@ func (l *logins) ask(inst *instance, batch []*pendingLogin, timeout time.Duratio
 	for i, p := range batch {
 		req.Items[i] = p.contract(l.d.self, time.Duration(p.due-l.d.now()))
 	}
-	known := inst.life.current.Load()
+	began := l.d.stamp()
 	c := newCall(timeout)
 	inst.logins.Add(1)
 	reply, err := inst.calls.Connect(c, req)
@@ -191,14 +191,14 @@ func (l *logins) ask(inst *instance, batch []*pendingLogin, timeout time.Duratio
 		l.metrics.failed.Inc()
 		inst.log.Debug("login call failed", slog.String("reason", string(v.reason)), slog.Any("error", err))
 		if v.refused {
-			inst.gone(known)
+			inst.gone(began)
 		}
 		inst.probe()
 		return batch
 	}
 	results := make([]*hf.ConnectResult_, len(batch)) // nil ones are bad answers
 	if reply != nil && len(reply.Results) == len(batch) {
-		inst.spoke(reply.Incarnation)
+		inst.spoke(reply.Incarnation, began)
 		results = reply.Results
 	} else {
 		inst.log.Error("login reply breaks the contract", slog.Int("logins", len(batch)))

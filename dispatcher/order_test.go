@@ -336,6 +336,71 @@ func TestKilledAndRestarted(t *testing.T) {
 	})
 }
 
+// TestOldRefusalProvesNothing: a dial that began before a packet was deferred says
+// nothing of the process that deferred it, however late the news of it comes.
+func TestOldRefusalProvesNothing(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b, inst := w.backend(0), w.d.theInstance()
+		b.with(func() { b.answer = defers })
+		before := w.d.stamp()
+		l, sink := w.open("alice")
+		submit(l, 1)
+		synctest.Wait()
+		inst.gone(before)
+		sink.waits(1)
+		inst.spoke(4711, before) // nor does another incarnation's old answer
+		sink.waits(1)
+		inst.gone(w.d.stamp())
+		if got := sink.of(1); got.status != statusUnknown || got.reason != "instance_gone" {
+			t.Errorf("after a refusal: %+v, want UNKNOWN instance_gone", got)
+		}
+	})
+}
+
+// TestClosedLaneStaysClosed: a lane that an unknown outcome closed at one
+// instance is not opened by moving to another.
+func TestClosedLaneStaysClosed(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		b := w.backend(0)
+		b.with(func() { b.gate = make(chan struct{}) })
+		l, sink := w.open(uidOn(1, 2))
+		submit(l, 1)
+		synctest.Wait()
+		b.with(func() { b.broken = true })
+		close(b.gate)
+		synctest.Wait()
+		sink.of(1)
+		fresh := w.join(testService, 1)
+		submit(l, 2)
+		time.Sleep(time.Second)
+		w.d.services[testService].table.Load().slots[1].gone(w.d.stamp()) // news of the new one opens nothing
+		synctest.Wait()
+		if n := len(fresh.packets()); n != 0 {
+			t.Errorf("%d packets were sent to the new instance before start_by had passed at the old one", n)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := sink.of(2); got.reason != "" {
+			t.Errorf("after start_by: %+v, want the new instance's answer", got)
+		}
+	})
+}
+
+// TestFirstPacketsHaveABound: nothing is sent before the instance's clock is known.
+func TestFirstPacketsHaveABound(t *testing.T) {
+	inWorld(t, testConfig(), 0, func(t *testing.T, w *world) {
+		b := w.joinAs(testService, 0, &fakeBackend{incarnation: 1, slowBeat: 500 * time.Millisecond})
+		l, sink := w.open("alice")
+		submit(l, 1)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		sink.of(1)
+		if p := b.packets()[0]; p.StartByMs == 0 {
+			t.Error("start_by_ms = 0, want a bound")
+		}
+	})
+}
+
 // TestLaneMovesOnlyWhenIdle: scale-out 1 -> 2 with a deferred packet at the old
 // instance.
 func TestLaneMovesOnlyWhenIdle(t *testing.T) {
@@ -391,6 +456,53 @@ func TestQueuedLanesMove(t *testing.T) {
 		if got := len(fresh.packets()); got != 2 {
 			t.Errorf("the new instance got %d packets, want 2", got)
 		}
+	})
+}
+
+// TestHungInstanceLeaves: what is ready for an instance that answers nothing goes
+// elsewhere as soon as it has left the membership.
+func TestHungInstanceLeaves(t *testing.T) {
+	cfg := testConfig()
+	cfg.Services[0].Timeout = time.Minute
+	inWorld(t, cfg, 2, func(t *testing.T, w *world) {
+		hung := w.backend(1)
+		hung.with(func() { hung.gate = make(chan struct{}) })
+		busy, _ := w.open(uidOn(1, 2))
+		submit(busy, 1)
+		synctest.Wait()
+		l, sink := w.open(uidOn(1, 2) + "x")
+		for i := 0; slotOf(l.id.uid, 2) != 1; i++ {
+			l, sink = w.open(uidOn(1, 2) + string(rune('a'+i)))
+		}
+		submit(l, 1)
+		synctest.Wait()
+		w.disc.Deregister(testService, "i1")
+		w.disc.Retire(testService)
+		synctest.Wait()
+		if got := sink.of(1); got.reason != "" {
+			t.Errorf("what was ready: %+v, want the other instance's answer", got)
+		}
+		submit(l, 2)
+		synctest.Wait()
+		if got := sink.of(2); got.reason != "" {
+			t.Errorf("what came later: %+v, want the other instance's answer", got)
+		}
+		close(hung.gate)
+	})
+}
+
+// TestStoppedQueueTakesNothing: a lane that was picked for an instance just as it
+// stopped is not stranded.
+func TestStoppedQueueTakesNothing(t *testing.T) {
+	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
+		w.d.services[testService].table.Load().slots[0].ready.stop()
+		l, sink := w.open("alice")
+		submit(l, 1)
+		if got := sink.of(1); got.status != statusUnavailable || got.reason != "stopping" {
+			t.Errorf("answer = %+v, want UNAVAILABLE", got)
+		}
+		submit(l, 2)
+		sink.of(2)
 	})
 }
 

@@ -24,9 +24,14 @@ func (q *readyQueue) init(workers int, room func() int) {
 
 // push appends a lane whose queued flag the caller has set. Nobody waits for
 // anything: a sleeping worker is woken at once. While one is on its way, further
-// lanes wake no second one: the first takes them all.
-func (q *readyQueue) push(sl *sessionLane) {
+// lanes wake no second one: the first takes them all. It reports false once the
+// queue is stopped.
+func (q *readyQueue) push(sl *sessionLane) bool {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stopped {
+		return false
+	}
 	if q.tail == nil {
 		q.head = sl
 	} else {
@@ -34,7 +39,7 @@ func (q *readyQueue) push(sl *sessionLane) {
 	}
 	q.tail = sl
 	q.wakeLocked()
-	q.mu.Unlock()
+	return true
 }
 
 // putBack puts a chain of lanes, which take returned, in front.
@@ -101,7 +106,7 @@ func (q *readyQueue) rest() {
 	q.mu.Unlock()
 }
 
-// stop wakes all workers for the last time. Lanes may still be pushed.
+// stop wakes all workers for the last time. What is queued stays there to be taken.
 func (q *readyQueue) stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -112,13 +117,6 @@ func (q *readyQueue) stop() {
 	for ; q.sleeping > 0; q.sleeping-- {
 		q.wake <- struct{}{}
 	}
-}
-
-// empty tells whether no lane is queued.
-func (q *readyQueue) empty() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.head == nil
 }
 
 func (q *readyQueue) wakeLocked() {

@@ -17,7 +17,8 @@ type sessionLane struct {
 
 	// Guarded by owner.mu.
 	inst        *instance // where its packets go; changes only while nothing is there
-	incarnation int64     // of inst, when it got the batch or deferred some of it
+	incarnation int64     // of inst's process that has the last batch; 0: not known
+	since       int64     // stamp: that batch was settled, or deferred
 	armed       int64     // when the timer looks at it; 0: no timer
 	queued      bool      // on inst's ready queue, or taken from it by a worker this moment
 	watched     bool      // on inst's list of lanes that suffer when it dies
@@ -84,9 +85,40 @@ func (l *Lanes) Submit(id uint32, command, payload []byte) {
 	case why != noReason:
 		to.service.metrics.refused(why)
 		l.refuse(id, why)
-	case ready != nil:
-		ready.ready.push(sl)
+	default:
+		sl.enqueue(ready)
 	}
+}
+
+// enqueue puts the lane, whose queued flag is set, onto the ready queue of inst; nil
+// does nothing. An instance that has stopped meanwhile takes no lanes, so they go
+// where they belong by now.
+func (sl *sessionLane) enqueue(inst *instance) {
+	for inst != nil && !inst.ready.push(sl) {
+		inst = sl.leave(inst)
+	}
+}
+
+// leave takes a lane back from the ready queue of inst, which has stopped. It
+// returns the instance whose queue the lane has to be put on. Where that is inst
+// itself, the dispatcher stops, and what waits is refused.
+func (sl *sessionLane) leave(inst *instance) *instance {
+	l := sl.owner
+	l.mu.Lock()
+	sl.queued = false
+	if l.ended {
+		l.mu.Unlock()
+		return nil
+	}
+	next, answers := sl.nextLocked(l.d.now(), nil)
+	if next == inst {
+		sl.queued, next = false, nil
+		answers = sl.refuseWaitingLocked(ReasonStopping, answers)
+	}
+	l.mu.Unlock()
+	sl.service.metrics.count(answers)
+	l.deliver(answers)
+	return next
 }
 
 // submitLocked takes p through pick, limit and break into the lane. It returns the
@@ -95,7 +127,7 @@ func (sl *sessionLane) submitLocked(p lane.Packet, now int64) (*instance, Reason
 	if sl.owner.d.stopping.Load() { // set before Run refuses what waits under the same lock
 		return nil, ReasonStopping
 	}
-	if sl.Idle() && !sl.queued {
+	if sl.Idle() && !sl.queued && !sl.Closed(now) {
 		if why := sl.moveLocked(); why != noReason {
 			return nil, why
 		}
@@ -112,11 +144,22 @@ func (sl *sessionLane) submitLocked(p lane.Packet, now int64) (*instance, Reason
 	if sl.armed == 0 {
 		sl.armLocked(p.Deadline)
 	}
-	if sl.queued || !sl.Sendable(now) {
-		return nil, noReason
+	switch {
+	case sl.queued:
+	case sl.Sendable(now):
+		sl.queued = true
+		return sl.inst, noReason
+	case sl.Closed(now):
+		sl.rearmLocked(now) // nobody waited when it closed, so nobody would open it
 	}
-	sl.queued = true
-	return sl.inst, noReason
+	return nil, noReason
+}
+
+// rearmLocked makes the timer look at the lane no later than it has to.
+func (sl *sessionLane) rearmLocked(now int64) {
+	if next := sl.Next(now); next != lane.Never && (sl.armed == 0 || next < sl.armed) {
+		sl.armLocked(next)
+	}
 }
 
 // moveLocked makes the instance that the user's slot picks now the lane's. Nothing
@@ -166,9 +209,7 @@ func (sl *sessionLane) nextLocked(now int64, answers []answer) (*instance, []ans
 		sl.queued = true
 		ready = sl.inst
 	}
-	if next := sl.Next(now); next != lane.Never && (sl.armed == 0 || next < sl.armed) {
-		sl.armLocked(next)
-	}
+	sl.rearmLocked(now)
 	return ready, answers
 }
 
@@ -206,9 +247,7 @@ func (sl *sessionLane) fire(now int64, expired []lane.Expiry) []lane.Expiry {
 	expired = sl.Expire(now, expired[:0])
 	ready, answers := sl.nextLocked(now, appendExpired(nil, expired))
 	l.mu.Unlock()
-	if ready != nil {
-		ready.ready.push(sl)
-	}
+	sl.enqueue(ready)
 	sl.service.metrics.count(answers)
 	l.deliver(answers)
 	return expired
@@ -242,9 +281,7 @@ func (l *Lanes) Answer(service string, seq int64, attempt int32, status int32, p
 	}
 	ready, answers := sl.nextLocked(now, answers)
 	l.mu.Unlock()
-	if ready != nil {
-		ready.ready.push(sl)
-	}
+	sl.enqueue(ready)
 	if !owed {
 		svc.metrics.late.Inc()
 	}

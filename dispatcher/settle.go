@@ -68,30 +68,36 @@ func appendExpired(dst []answer, expired []lane.Expiry) []answer {
 	return dst
 }
 
-// settle gives each lane of the batch what became of its packets. replies are of
-// use only where v says that the call was answered.
-func (w *worker) settle(v verdict, replies []*hf.Reply, incarnation int64) {
-	from, now := 0, w.inst.d.now()
-	for _, r := range w.batch.runs {
-		part := replies
-		if v.outcome == answered {
-			part = replies[from : from+r.n]
+// result is what became of a call.
+type result struct {
+	verdict
+	replies     []*hf.Reply // one for each packet, where the call was answered
+	incarnation int64       // the process that had the call; 0: not known
+}
+
+// settle gives each lane of the batch what became of its packets.
+func (w *worker) settle(r result) {
+	from, now, since := 0, w.inst.d.now(), w.inst.d.stamp()
+	for _, run := range w.batch.runs {
+		part := r
+		if r.outcome == answered {
+			part.replies = r.replies[from : from+run.n]
 		}
-		w.settleRun(r, now, v, part, incarnation)
-		from += r.n
+		w.settleRun(run, part, now, since)
+		from += run.n
 	}
 }
 
-func (w *worker) settleRun(r run, now int64, v verdict, replies []*hf.Reply, incarnation int64) {
-	sl, l, b := r.lane, r.lane.owner, w.batch
+func (w *worker) settleRun(run run, r result, now, since int64) {
+	sl, l, b := run.lane, run.lane.owner, w.batch
 	l.mu.Lock()
 	if l.ended { // End has dropped the lane, its packets and its share of the load
 		l.mu.Unlock()
 		return
 	}
 	answers := b.answers[:0]
-	for i := range r.n {
-		if v.outcome == answered && replies[i].Deferred {
+	for i := range run.n {
+		if r.outcome == answered && r.replies[i].Deferred {
 			sl.Defer(i)
 			w.inst.svc.metrics.deferrals.Inc()
 			continue
@@ -99,27 +105,23 @@ func (w *worker) settleRun(r run, now int64, v verdict, replies []*hf.Reply, inc
 		id, owed := sl.Done(i)
 		switch {
 		case !owed:
-			if v.outcome == answered {
+			if r.outcome == answered {
 				w.inst.svc.metrics.late.Inc()
 			}
-		case v.outcome == answered:
-			answers = append(answers, w.inst.d.judge(id, saidIn(replies[i])))
+		case r.outcome == answered:
+			answers = append(answers, w.inst.d.judge(id, saidIn(r.replies[i])))
 		default:
-			answers = append(answers, answer{id: id, reason: v.reason})
+			answers = append(answers, answer{id: id, reason: r.reason})
 		}
 	}
-	if v.outcome == unknown {
+	if r.outcome == unknown {
 		sl.Unknown()
 	}
-	if incarnation != 0 {
-		sl.incarnation = incarnation
-	}
+	sl.incarnation, sl.since = r.incarnation, since
 	sl.Returned()
 	ready, answers := sl.nextLocked(now, answers)
 	l.mu.Unlock()
-	if ready != nil {
-		ready.ready.push(sl)
-	}
+	sl.enqueue(ready)
 	w.inst.svc.metrics.count(answers)
 	l.deliver(answers)
 	clear(answers) // a payload must not live until the next batch

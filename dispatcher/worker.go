@@ -17,8 +17,10 @@ type worker struct {
 	call  call
 }
 
-// run makes calls until the instance is stopped.
+// run makes calls until the instance is stopped. It waits for the first heartbeat,
+// because without the instance's clock packets would have no start_by.
 func (w *worker) run() {
+	<-w.inst.greeted
 	for w.inst.ready.wait() {
 		w.fill()
 		if len(w.batch.packets) > 0 {
@@ -30,8 +32,7 @@ func (w *worker) run() {
 // forward calls the instance with the batch and settles its lanes.
 func (w *worker) forward() {
 	inst, b, m := w.inst, w.batch, w.inst.svc.metrics
-	known := inst.life.current.Load()
-	began := time.Now()
+	stamp, began := inst.d.stamp(), time.Now()
 	w.call = call{Context: context.Background(), deadline: began.Add(inst.svc.cfg.Timeout)}
 	m.inFlight.Inc()
 	reply, err := inst.calls.Forward(&w.call, &b.req)
@@ -39,24 +40,23 @@ func (w *worker) forward() {
 	m.callSeconds.Observe(time.Since(began).Seconds())
 	m.batchPackets.Observe(float64(len(b.packets)))
 
-	v := judge(err, w.call.stage)
-	if v.outcome == answered && !wellFormed(reply, len(b.packets)) {
-		inst.log.Error("reply breaks the contract", slog.Int("packets", len(b.packets)))
-		v = verdict{outcome: misanswered, reason: ReasonBadReply}
+	r := result{verdict: judge(err, w.call.stage), incarnation: w.call.peer}
+	if r.outcome == answered {
+		if wellFormed(reply, len(b.packets)) {
+			r.replies, r.incarnation = reply.Replies, reply.Incarnation
+			inst.spoke(reply.Incarnation, stamp)
+		} else {
+			r.verdict = verdict{outcome: misanswered, reason: ReasonBadReply}
+		}
 	}
-	inst.breaker.record(v.outcome, len(b.packets))
-	if v.outcome == answered {
-		inst.spoke(reply.Incarnation)
-		w.settle(v, reply.Replies, reply.Incarnation)
-	} else {
-		w.settle(v, nil, known)
-	}
-	if v.outcome != answered {
-		inst.log.Debug("call failed", slog.String("reason", string(v.reason)), slog.Any("error", err))
+	inst.breaker.record(r.outcome, len(b.packets))
+	w.settle(r)
+	if r.outcome != answered {
+		inst.log.Debug("call failed", slog.String("reason", string(r.reason)), slog.Any("error", err))
 		inst.probe() // whether it lives decides how long its lanes stay closed
 	}
-	if v.refused {
-		inst.gone(known)
+	if r.refused {
+		inst.gone(stamp)
 	}
 	if err != nil {
 		w.batch = newBatch(inst.d, inst.svc.cfg) // Kitex may still hold the old one
