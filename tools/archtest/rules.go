@@ -63,6 +63,8 @@ var testSuites = map[string][]string{
 	"backend/store/storetest":            {"backend/store"},
 	"dispatcher/discovery/discoverytest": {"dispatcher/discovery"},
 	"tools/testenv":                      nil, // starts the real servers that tests need
+	"tools/faults":                       nil, // only tests: faults of real processes under traffic
+	"tools/faults/check":                 nil, // the judge of those tests
 }
 
 // doors lists, for each third party, the packages whose product code may import
