@@ -28,13 +28,14 @@ type instance struct {
 	clock   peerClock
 	events  eventQueue
 
-	greeted  chan struct{} // closed when the first heartbeat was answered, or was not
-	probes   chan struct{} // a heartbeat is wanted now
-	up       atomic.Bool   // the last heartbeat was answered
-	draining atomic.Bool   // it says that it is leaving
-	logins   atomic.Int64  // login calls under way
-	stop     context.CancelFunc
-	done     chan struct{} // closed when run has returned
+	greeted    chan struct{} // closed when the first heartbeat was answered, or was not
+	probes     chan struct{} // a heartbeat is wanted now
+	up         atomic.Bool   // the last heartbeat was answered
+	draining   atomic.Bool   // it says that it is leaving
+	logins     atomic.Int64  // login calls under way
+	complained atomic.Int64  // when a broken contract was last logged; 0: never
+	stop       context.CancelFunc
+	done       chan struct{} // closed when run has returned
 }
 
 func newInstance(s *service, of discovery.Instance) (*instance, error) {

@@ -201,7 +201,7 @@ func (l *logins) ask(inst *instance, batch []*pendingLogin, timeout time.Duratio
 		inst.spoke(reply.Incarnation, began)
 		results = reply.Results
 	} else {
-		inst.log.Error("login reply breaks the contract", slog.Int("logins", len(batch)))
+		inst.complain(nil)
 	}
 	for i, p := range batch {
 		if results[i] != nil && results[i].NotExecuted {

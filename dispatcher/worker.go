@@ -49,6 +49,9 @@ func (w *worker) forward() {
 			r.verdict = verdict{outcome: misanswered, reason: ReasonBadReply}
 		}
 	}
+	if r.outcome == misanswered {
+		inst.complain(err)
+	}
 	inst.breaker.record(r.outcome, len(b.packets))
 	w.settle(r)
 	if r.outcome != answered {
@@ -63,6 +66,16 @@ func (w *worker) forward() {
 		return
 	}
 	b.reset()
+}
+
+// complain logs that the instance breaks the contract, at most once a minute: it
+// may do so with every call.
+func (i *instance) complain(err error) {
+	now, last := i.d.now(), i.complained.Load()
+	if last == 0 || now-last > int64(time.Minute) {
+		i.complained.Store(now)
+		i.log.Error("instance breaks the contract", slog.Any("error", err))
+	}
 }
 
 // wellFormed tells whether there is a reply for each packet.

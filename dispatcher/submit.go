@@ -1,0 +1,113 @@
+package dispatcher
+
+import (
+	"time"
+
+	"github.com/holdfast-io/holdfast/dispatcher/lane"
+)
+
+// Submit queues a request behind the origin's earlier ones to the same service.
+// It copies command and payload and never blocks. Exactly one Reply or Refuse for
+// id follows on the sink, possibly before Submit returns, unless End comes first.
+func (l *Lanes) Submit(id uint32, command, payload []byte) {
+	d := l.d
+	to := d.routes.Load().find(command)
+	if to.service == nil {
+		d.metrics.noRoute.Inc()
+		l.refuse(id, ReasonNoRoute)
+		return
+	}
+	now := d.now()
+	p := lane.Packet{
+		ID:       id,
+		Command:  to.command,
+		Payload:  append([]byte(nil), payload...),
+		Deadline: now + int64(d.cfg.RequestTimeout),
+	}
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return
+	}
+	sl := l.laneLocked(to.service)
+	ready, why := sl.submitLocked(p, now)
+	l.mu.Unlock()
+	switch {
+	case why != noReason:
+		to.service.metrics.refused(why)
+		l.refuse(id, why)
+	default:
+		sl.enqueue(ready)
+	}
+}
+
+// submitLocked takes p through pick, limit and break into the lane. It returns the
+// instance on whose ready queue the lane has to be put, if any.
+func (sl *sessionLane) submitLocked(p lane.Packet, now int64) (*instance, Reason) {
+	if sl.owner.d.stopping.Load() { // set before Run refuses what waits under the same lock
+		return nil, ReasonStopping
+	}
+	if sl.Idle() && !sl.queued && !sl.Closed(now) {
+		if why := sl.moveLocked(); why != noReason {
+			return nil, why
+		}
+	}
+	if why := sl.inst.load.admit(len(p.Payload)); why != noReason {
+		return nil, why
+	}
+	if !sl.Push(p) {
+		sl.inst.load.release(len(p.Payload))
+		return nil, ReasonLaneFull
+	}
+	sl.counted.waiting++
+	sl.counted.bytes += int32(len(p.Payload))
+	if sl.armed == 0 {
+		sl.armLocked(p.Deadline)
+	}
+	switch {
+	case sl.queued:
+	case sl.Sendable(now):
+		sl.queued = true
+		return sl.inst, noReason
+	case sl.Closed(now):
+		sl.rearmLocked(now) // nobody waited when it closed, so nobody would open it
+	}
+	return nil, noReason
+}
+
+// Answer brings what a backend answered to a packet that it had deferred. It
+// reports false when nobody waits for that answer any more. payload belongs to
+// the dispatcher.
+func (l *Lanes) Answer(service string, seq int64, attempt int32, status int32, payload []byte, notExecuted bool, reason string, retryAfter time.Duration) bool {
+	svc := l.d.services[service]
+	if svc == nil {
+		return false
+	}
+	said := said{status: status, payload: payload, notExecuted: notExecuted, reason: reason, retryAfter: retryAfter}
+	now := l.d.now()
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
+	sl := l.findLocked(svc)
+	if sl == nil {
+		l.mu.Unlock()
+		svc.metrics.late.Inc()
+		return false
+	}
+	id, owed := sl.Lane.Answer(seq, attempt)
+	var answers []answer
+	if owed {
+		answers = append(answers, l.d.judge(id, said))
+	}
+	ready, answers := sl.nextLocked(now, answers)
+	l.mu.Unlock()
+	sl.enqueue(ready)
+	if !owed {
+		svc.metrics.late.Inc()
+	}
+	svc.metrics.count(answers)
+	l.deliver(answers)
+	return owed
+}
