@@ -55,7 +55,7 @@ func (h *health) list() []notReady {
 }
 
 // adminHandler serves the operator's paths and nothing else.
-func adminHandler(h *health, reg *prometheus.Registry) http.Handler {
+func adminHandler(h *health, reg *prometheus.Registry, api ...endpoint) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -75,6 +75,9 @@ func adminHandler(h *health, reg *prometheus.Registry) http.Handler {
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	for _, e := range api {
+		mux.HandleFunc("GET "+e.path, e.serve)
+	}
 	return mux
 }
 

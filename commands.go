@@ -10,6 +10,7 @@ func commands() []*cobra.Command {
 		newLogicCommand(),
 		newEchoCommand(),
 		newConfigCommand(),
+		newCtlCommand(),
 		newTokenCommand(),
 		newChatCommand(),
 		newBenchCommand(),

@@ -37,19 +37,19 @@ func startDev(cmd *cobra.Command, p *process, cfg configs.Dev) ([]part, error) {
 		return nil, err
 	}
 	gwCfg, echoCfg, logicCfg := devConfigs(cfg, sockets)
-	echoPart, err := echoPart(p, echoCfg)
+	echoService, err := newEcho(p, echoCfg)
 	if err != nil {
 		return nil, err
 	}
-	logicPart, err := logicPart(p, logicCfg)
+	logicService, err := newLogic(p, logicCfg)
 	if err != nil {
 		return nil, err
 	}
-	server, parts, err := gatewayParts(p, gwCfg)
+	e, err := newEdge(p, gwCfg)
 	if err != nil {
 		return nil, err
 	}
-	listen := server.Addrs()[0].String()
+	listen := e.server.Addrs()[0].String()
 	greeting := part{"greeting", func(ctx context.Context) error {
 		if p.awaitReady(ctx) {
 			p.greet(cmd.OutOrStdout(), listen, folder)
@@ -57,7 +57,8 @@ func startDev(cmd *cobra.Command, p *process, cfg configs.Dev) ([]part, error) {
 		<-ctx.Done()
 		return nil
 	}}
-	return append(append([]part{sockets.part(), echoPart, logicPart}, parts...), greeting), nil
+	backends := []part{sockets.part(), {"echo", echoService.Run}, {"logic", logicService.Run}}
+	return append(append(backends, e.parts...), greeting), nil
 }
 
 // devConfigs turns the few settings of dev into those of its parts. The three

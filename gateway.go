@@ -1,13 +1,10 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-io/holdfast/configs"
 	"github.com/holdfast-io/holdfast/dispatcher"
-	"github.com/holdfast-io/holdfast/dispatcher/discovery"
 	"github.com/holdfast-io/holdfast/gateway"
 )
 
@@ -18,25 +15,36 @@ func newGatewayCommand() *cobra.Command {
 		map[string]string{"name": "name", "admin": "admin.listen", "log-level": "log.level"},
 		func(c configs.Gateway) (configs.Log, configs.Admin) { return c.Log, c.Admin },
 		func(_ *cobra.Command, p *process, cfg configs.Gateway) ([]part, error) {
-			_, parts, err := gatewayParts(p, cfg)
-			return parts, err
+			e, err := newEdge(p, cfg)
+			if err != nil {
+				return nil, err
+			}
+			return e.parts, nil
 		})
 }
 
-// gatewayParts binds a gateway's addresses, so that one in use is an error
-// before anything runs, and joins it with a dispatcher.
-func gatewayParts(p *process, cfg configs.Gateway) (*gateway.Server, []part, error) {
+// edge is a gateway that is put together and not running.
+type edge struct {
+	server *gateway.Server
+	disp   *dispatcher.Dispatcher
+	source *membership
+	parts  []part
+}
+
+// newEdge binds a gateway's addresses, so that one in use is an error before
+// anything runs, and joins it with a dispatcher and what that learns instances from.
+func newEdge(p *process, cfg configs.Gateway) (*edge, error) {
 	server, err := gateway.New(cfg.Gateway, p.log, p.reg)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := server.Listen(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	disp, err := newDispatcher(p, cfg.Dispatcher, server)
-	if err != nil {
+	e := &edge{server: server}
+	if err := e.join(p, cfg); err != nil {
 		server.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	p.drain += cfg.Gateway.Drain.Window
 	p.hardStop = cfg.Gateway.Drain.HardStop
@@ -46,18 +54,22 @@ func gatewayParts(p *process, cfg configs.Gateway) (*gateway.Server, []part, err
 		}
 		return ""
 	})
-	return server, []part{
-		{"dispatcher", disp.Run},
-		{"gateway", serverRun(server, disp)},
-	}, nil
+	return e, nil
 }
 
-func newDispatcher(p *process, cfg dispatcher.Config, server *gateway.Server) (*dispatcher.Dispatcher, error) {
-	instances, err := discovery.NewStatic(cfg.Instances())
-	if err != nil {
-		return nil, fmt.Errorf("dispatcher.services: %w", err)
+// join makes the dispatcher of the server, and the parts in the order of their start.
+func (e *edge) join(p *process, cfg configs.Gateway) (err error) {
+	if e.source, err = newMembership(p, cfg, nil); err != nil {
+		return err
 	}
-	name, epoch := server.Self()
-	self := dispatcher.Self{Gateway: server.Address(), Name: name, Epoch: epoch, Sessions: server.Sessions}
-	return dispatcher.New(cfg, self, instances, p.log, p.reg)
+	name, epoch := e.server.Self()
+	self := dispatcher.Self{Gateway: e.server.Address(), Name: name, Epoch: epoch, Sessions: e.server.Sessions}
+	if e.disp, err = dispatcher.New(cfg.Dispatcher, self, e.source, p.log, p.reg); err != nil {
+		return err
+	}
+	if e.source.run != nil {
+		e.parts = append(e.parts, part{"discovery", e.source.run})
+	}
+	e.parts = append(e.parts, part{"dispatcher", e.disp.Run}, part{"gateway", serverRun(e.server, e.disp)})
+	return nil
 }

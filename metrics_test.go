@@ -34,7 +34,7 @@ func everyMetric(t *testing.T) *prometheus.Registry {
 	cfg.Listen, cfg.Data = "127.0.0.1:0", t.TempDir()
 	gw, echoCfg, logicCfg := devConfigs(cfg, &sockets{folder: t.TempDir()})
 	gw.Gateway.RPC.Listen = "127.0.0.1:0"
-	if _, err := echoPart(p, echoCfg); err != nil {
+	if _, err := newEcho(p, echoCfg); err != nil {
 		t.Fatal(err)
 	}
 	service, err := logic.New(logicCfg, p.log, p.reg)
@@ -42,11 +42,11 @@ func everyMetric(t *testing.T) *prometheus.Registry {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { service.Close() })
-	server, _, err := gatewayParts(p, gw)
+	e, err := newEdge(p, gw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Close)
+	t.Cleanup(e.server.Close)
 	return p.reg
 }
 

@@ -26,6 +26,11 @@ type process struct {
 	reg    *prometheus.Registry
 	health *health
 	admin  net.Listener // nil: switched off
+	api    []endpoint   // what the admin server serves besides what every process has
+	// again loads the configuration once more, from the same file, environment and
+	// flags; file, if there is one, tells when that is due.
+	again func() (any, error)
+	file  *fileWatch
 	// drain is how long the parts may take to end by their own bounds. What takes
 	// longer than that and hardStop is abandoned.
 	drain, hardStop time.Duration
@@ -46,10 +51,17 @@ func roleCommand[T any](role configs.Role, short string, flags map[string]string
 		cmd.Flags().String(name, "", "sets "+key)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := configs.Load[T](role, configs.Sources{
-			File: *file, Environ: os.Environ(),
-			Flags: configs.Flags{Set: cmd.Flags(), Keys: flags, Pairs: *pairs, PairsFlag: "set"},
-		})
+		var watch *fileWatch
+		if *file != "" {
+			watch = watchFile(*file)
+		}
+		load := func() (T, error) {
+			return configs.Load[T](role, configs.Sources{
+				File: *file, Environ: os.Environ(),
+				Flags: configs.Flags{Set: cmd.Flags(), Keys: flags, Pairs: *pairs, PairsFlag: "set"},
+			})
+		}
+		cfg, err := load()
 		if err != nil {
 			return err
 		}
@@ -59,6 +71,7 @@ func roleCommand[T any](role configs.Role, short string, flags map[string]string
 			return err
 		}
 		defer p.close()
+		p.again, p.file = func() (any, error) { return load() }, watch
 		parts, err := start(cmd, p, cfg)
 		if err != nil {
 			return err
@@ -98,7 +111,7 @@ func (p *process) close() {
 // there before the first and after the last, so a drain can be watched.
 func (p *process) run(ctx context.Context, parts []part) error {
 	if p.admin != nil {
-		handler := adminHandler(p.health, p.reg)
+		handler := adminHandler(p.health, p.reg, p.api...)
 		parts = append([]part{{"admin", func(ctx context.Context) error {
 			return serveAdmin(ctx, p.admin, handler, p.log)
 		}}}, parts...)

@@ -127,6 +127,12 @@ func (s *Service) Ready() <-chan struct{} { return s.kit.Ready() }
 // Addr returns where the service listens; after Ready.
 func (s *Service) Addr() net.Addr { return s.kit.Addr() }
 
+// Incarnation names this life of the process.
+func (s *Service) Incarnation() int64 { return s.kit.Incarnation() }
+
+// Pause makes the service refuse what comes, or takes it back. See kit.Server.Pause.
+func (s *Service) Pause(on bool) { s.kit.Pause(on) }
+
 // Run serves until ctx is done, then drains: the kit's handlers end first, then
 // what they have stored is pushed, then the database is closed. It returns after
 // every goroutine of the service has ended. A plain shutdown is not an error.

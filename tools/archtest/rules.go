@@ -15,7 +15,7 @@ var mayImport = map[string][]string{
 		"configs", "gateway", "gateway/client", "gateway/session", "gateway/transport", "gateway/wire", "gateway/push",
 		"dispatcher", "dispatcher/discovery",
 		"backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
-		"tools/bench",
+		"tools/bench", "tools/ctl",
 	},
 	"configs": {
 		"gateway", "gateway/push", "gateway/transport", "dispatcher", "dispatcher/discovery",
@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"tools/bench/bare": nil,
 	"tools/bench/load": {"gateway/wire"}, // an epoll loop of its own: it must cost less than what it measures
 	"tools/bench/proc": nil,
+	"tools/ctl":        {"dispatcher", "dispatcher/discovery"},
 	"tools/archtest":   nil,
 }
 

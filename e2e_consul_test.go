@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/holdfast-io/holdfast/gateway/wire"
+	"github.com/holdfast-io/holdfast/tools/ctl"
+	"github.com/holdfast-io/holdfast/tools/testenv"
+)
+
+// consulSet is a gateway and instances of echo that find each other in Consul.
+type consulSet struct {
+	t               *testing.T
+	consul          *testenv.Consul
+	data            string
+	gateway         *proc
+	endpoint, admin string
+}
+
+// startEcho starts an instance, which returns once it has slot.
+func (s *consulSet) startEcho(id, slot string) *proc {
+	s.t.Helper()
+	p := start(s.t, nil, "echo", "--admin=", "--set", "kit.listen=127.0.0.1:0", "--set", "register.kind=consul",
+		"--set", "register.id="+id, "--set", "register.version=1.2.0", "--set", "register.consul.address="+s.consul.Addr,
+		"--set", "register.consul.folder="+filepath.Join(s.data, id), "--set", "register.consul.settle=0s")
+	p.await(p.errs, `msg="not paused any more"`)
+	p.await(p.errs, `(?m)slot=`+slot+`\b`)
+	return p
+}
+
+func startConsulSet(t *testing.T) *consulSet {
+	t.Helper()
+	s := &consulSet{t: t, consul: testenv.StartConsul(t, testenv.ConsulOptions{}), data: t.TempDir()}
+	file := filepath.Join(s.data, "gateway.yaml")
+	writeText(t, file, `
+listeners: [{transport: tcp, address: "127.0.0.1:0"}]
+rpc: {listen: "127.0.0.1:0"}
+drain: {window: 0s}
+admin: {listen: "127.0.0.1:0"}
+discovery:
+  kind: consul
+  consul: {address: "`+s.consul.Addr+`", folder: "`+filepath.Join(s.data, "gateway")+`"}
+dispatcher:
+  services: [{name: echo}]
+  routes: [{prefix: echo., service: echo}]
+  login: {service: echo}
+`)
+	s.gateway = start(t, nil, "gateway", "--config", file)
+	s.endpoint = s.gateway.await(s.gateway.errs, `(?m)msg=listening .* address=(\S+)$`)[1]
+	s.admin = s.gateway.await(s.gateway.errs, `(?m)msg="admin server listens" address=(\S+)$`)[1]
+	return s
+}
+
+// say sends one request and returns its status and payload.
+func (c *rawClient) say(id uint32, command, payload string) (wire.Status, string) {
+	c.t.Helper()
+	c.send(&wire.Frame{Type: wire.TypeRequest, ID: id, Command: []byte(command), Payload: []byte(payload)})
+	f := c.next()
+	if f.Type != wire.TypeReply || f.ID != id {
+		c.t.Fatalf("got %v %d, want the reply to %d", f.Type, f.ID, id)
+	}
+	return f.Status, string(f.Payload)
+}
+
+// slots asks `holdfast ctl slots`.
+func (s *consulSet) slots() ctl.SlotList {
+	s.t.Helper()
+	code, out, errs := holdfast(s.t, "ctl", "--json", "slots", "--consul", s.consul.Addr, "--service", "echo")
+	var list ctl.SlotList
+	if err := json.Unmarshal([]byte(out), &list); code != 0 || err != nil {
+		s.t.Fatalf("ctl slots = %d, %q, %q: %v", code, out, errs, err)
+	}
+	return list
+}
+
+// states is what slots says, shortly: "echo-a serving, echo-b gone".
+func (s *consulSet) states() string {
+	var text []string
+	for _, slot := range s.slots().Slots {
+		text = append(text, slot.Holder+" "+slot.State)
+	}
+	return strings.Join(text, ", ")
+}
+
+// TestConsulDeployment: instances announce themselves and claim slots, a gateway
+// finds them, one that stops leaves its slot vacant, and retire takes it away. A
+// wiped Consul changes nothing for those that serve.
+func TestConsulDeployment(t *testing.T) {
+	s := startConsulSet(t)
+	first := s.startEcho("echo-a", "0")
+	second := s.startEcho("echo-b", "1")
+	s.gateway.await(s.gateway.errs, `(?s)msg="instance answers".*msg="instance answers"`)
+
+	c := connect(t, s.endpoint, "1001")
+	if status, payload := c.say(1, "echo.say", `"hello"`); status != 0 || payload != `"hello"` {
+		t.Fatalf("echo.say = %v %s", status, payload)
+	}
+	if got := s.states(); got != "echo-a serving, echo-b serving" {
+		t.Errorf("slots: %s", got)
+	}
+	retire := func(slot string) (int, string, string) {
+		return holdfast(t, "ctl", "slots", "retire", "--consul", s.consul.Addr, "--service", "echo", slot)
+	}
+	if code, out, errs := retire("1"); code != 1 || out != "" || !regexp.MustCompile(`^holdfast: .*held by echo-b\n$`).MatchString(errs) {
+		t.Errorf("retire of a slot that is held = %d, %q, %q, want 1 and one line", code, out, errs)
+	}
+	if code, _, errs := retire("0"); code != 1 || !strings.Contains(errs, "only the top slot can be retired, which is 1") {
+		t.Errorf("retire of slot 0 = %d, %q", code, errs)
+	}
+
+	second.signal(syscall.SIGTERM)
+	if code := second.wait(); code != 0 {
+		t.Errorf("echo-b exits with %d after SIGTERM", code)
+	}
+	if got := s.states(); got != "echo-a serving, echo-b gone" {
+		t.Errorf("slots after echo-b left: %s", got)
+	}
+	if code, out, errs := retire("1"); code != 0 || out != "slot 1 of echo is retired: n = 1\n" {
+		t.Errorf("retire = %d, %q, %q", code, out, errs)
+	}
+	awaitMetric(t, s.admin, `holdfast_dispatcher_slots{service="echo"} 1`)
+
+	s.consul.Wipe()
+	first.await(first.errs, `msg="Consul has lost the registration"`)
+	if status, payload := c.say(2, "echo.say", `"still here"`); status != 0 || payload != `"still here"` {
+		t.Errorf("after Consul was wiped: %v %s", status, payload)
+	}
+}
