@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -113,7 +112,7 @@ func welcome(_ context.Context, l kit.Login) (kit.Identity, error) {
 	return kit.Identity{UID: l.Token}, nil
 }
 
-// handle runs one packet. A payload is "USER NUMBER".
+// handle runs one packet. A payload is "USER NUMBER", every answer's the instance.
 func (r *recorder) handle(ctx context.Context, p kit.Packet) ([]byte, error) {
 	m := r.mode.Load()
 	r.note('b', p.Payload, p.Attempt)
@@ -124,11 +123,11 @@ func (r *recorder) handle(ctx context.Context, p kit.Packet) ([]byte, error) {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, kit.FailPayload(kit.DeadlineExceeded, []byte(r.settings.ID))
 		}
 	}
 	if m.fail {
-		return nil, errors.New("told to fail")
+		return nil, kit.FailPayload(kit.Internal, []byte(r.settings.ID))
 	}
 	return []byte(r.settings.ID), nil
 }
