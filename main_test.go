@@ -24,7 +24,11 @@ func TestMain(m *testing.M) {
 
 // ignoredGoroutines never end by design: they belong to the process, not to a
 // part of it.
-var ignoredGoroutines = []goleak.Option{}
+var ignoredGoroutines = []goleak.Option{
+	goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"),
+	goleak.IgnoreAnyFunction("github.com/cloudwego/kitex/client.(*timeoutPool).createWorker.func1"),
+	goleak.IgnoreAnyFunction("github.com/cloudwego/kitex/client.(*timeoutPool).createTicker.func1"),
+}
 
 // holdfast runs the command line in this process.
 func holdfast(t *testing.T, args ...string) (code int, out, errs string) {

@@ -57,6 +57,17 @@ func (x *text) String() string {
 // killed when the test ends.
 func start(t *testing.T, env []string, args ...string) *proc {
 	t.Helper()
+	return startIn(t, t.TempDir(), env, args...)
+}
+
+// startHere is start in the folder of this package, for files of the project.
+func startHere(t *testing.T, args ...string) *proc {
+	t.Helper()
+	return startIn(t, "", nil, args...)
+}
+
+func startIn(t *testing.T, dir string, env []string, args ...string) *proc {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +75,7 @@ func start(t *testing.T, env []string, args ...string) *proc {
 	p := &proc{t: t, cmd: exec.Command(exe, args...), exited: make(chan struct{}),
 		out: &text{more: make(chan struct{}, 1)}, errs: &text{more: make(chan struct{}, 1)}}
 	p.cmd.Env = append(append(os.Environ(), asBinary+"=1"), env...)
-	p.cmd.Dir = t.TempDir()
+	p.cmd.Dir = dir
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.errs
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
