@@ -13,7 +13,7 @@ import (
 func newCtlCommand() *cobra.Command {
 	c := &ctlFlags{}
 	cmd := group("ctl", "Look at a running gateway, and at the slots of its backends",
-		newCtlSlotsCommand(c))
+		newCtlRouteCommand(c), newCtlInstancesCommand(c), newCtlSlotsCommand(c))
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&c.admin, "admin", "127.0.0.1:7070", "admin address of the gateway to ask")
 	flags.BoolVar(&c.json, "json", false, "write JSON instead of a table")
@@ -32,6 +32,37 @@ func (c *ctlFlags) gateway() ctl.Admin { return ctl.Admin{Address: c.admin, Time
 
 func (c *ctlFlags) output(cmd *cobra.Command) ctl.Output {
 	return ctl.Output{To: cmd.OutOrStdout(), JSON: c.json}
+}
+
+func newCtlRouteCommand(c *ctlFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "route UID [COMMAND]",
+		Short: "Say where a user's requests go: service, slot, instance, and who stands in for it",
+		Long: "Say where the requests of user UID go: service, slot, instance, and who stands in for it, in order.\n" +
+			"Without COMMAND it is the service that judges logins.",
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			command := ""
+			if len(args) > 1 {
+				command = args[1]
+			}
+			return ctl.Route(cmd.Context(), c.output(cmd), c.gateway(), args[0], command)
+		},
+	}
+}
+
+func newCtlInstancesCommand(c *ctlFlags) *cobra.Command {
+	var service string
+	cmd := &cobra.Command{
+		Use:   "instances",
+		Short: "List the instances that a gateway knows, with what it sees of each",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return ctl.Instances(cmd.Context(), c.output(cmd), c.gateway(), service)
+		},
+	}
+	cmd.Flags().StringVar(&service, "service", "", "only those of this service")
+	return cmd
 }
 
 func newCtlSlotsCommand(c *ctlFlags) *cobra.Command {

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-io/holdfast/configs"
 	"github.com/holdfast-io/holdfast/dispatcher"
 	"github.com/holdfast-io/holdfast/gateway"
+	"github.com/holdfast-io/holdfast/tools/ctl"
 )
 
 // newGatewayCommand returns `holdfast gateway`: it holds clients' connections
@@ -19,7 +23,12 @@ func newGatewayCommand() *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			return e.parts, nil
+			reload, err := e.reloadPart(p, cfg)
+			if err != nil {
+				e.server.Close()
+				return nil, err
+			}
+			return append(e.parts, reload), nil
 		})
 }
 
@@ -59,7 +68,7 @@ func newEdge(p *process, cfg configs.Gateway) (*edge, error) {
 
 // join makes the dispatcher of the server, and the parts in the order of their start.
 func (e *edge) join(p *process, cfg configs.Gateway) (err error) {
-	if e.source, err = newMembership(p, cfg, nil); err != nil {
+	if e.source, err = newMembership(p, cfg, e.alive); err != nil {
 		return err
 	}
 	name, epoch := e.server.Self()
@@ -71,5 +80,72 @@ func (e *edge) join(p *process, cfg configs.Gateway) (err error) {
 		e.parts = append(e.parts, part{"discovery", e.source.run})
 	}
 	e.parts = append(e.parts, part{"dispatcher", e.disp.Run}, part{"gateway", serverRun(e.server, e.disp)})
+	p.health.add("dispatcher", func() string {
+		select {
+		case <-e.disp.Ready():
+			return ""
+		default:
+			return "does not know yet which instances there are"
+		}
+	})
+	p.api = append(p.api, endpoint{ctl.RoutePath, e.explain}, endpoint{ctl.InstancesPath, e.instances})
 	return nil
+}
+
+// alive tells whether an instance answers by itself. One that the dispatcher has
+// not met yet is taken to. It is asked only while the gateway runs.
+func (e *edge) alive(service, id string) bool {
+	for _, v := range e.disp.Instances() {
+		if v.Service == service && v.ID == id {
+			return v.Up
+		}
+	}
+	return true
+}
+
+// reloadPart makes the part that gives the running gateway what has changed in its
+// configuration.
+func (e *edge) reloadPart(p *process, cfg configs.Gateway) (part, error) {
+	m, err := newReloadMetrics(p.reg)
+	if err != nil {
+		return part{}, err
+	}
+	r := &reloader{
+		load: func() (configs.Gateway, error) {
+			next, err := p.again()
+			if err != nil {
+				return configs.Gateway{}, err
+			}
+			return next.(configs.Gateway), nil
+		},
+		apply: e.apply, file: p.file, every: cfg.Reload.Watch, log: p.log, m: m, running: cfg,
+	}
+	return part{"reload", r.run}, nil
+}
+
+// apply gives what has changed to the dispatcher, which refuses what it cannot take,
+// and then to what tells it of instances.
+func (e *edge) apply(cfg configs.Gateway) error {
+	if err := e.disp.Reload(cfg.Dispatcher); err != nil {
+		return err
+	}
+	return e.source.update(cfg.Dispatcher)
+}
+
+// explain answers where requests of a user would go now.
+func (e *edge) explain(query func(string) string) (any, error) {
+	uid := query("uid")
+	if uid == "" {
+		return nil, badQuery{errors.New("uid: empty")}
+	}
+	return e.disp.Explain(uid, query("command")), nil
+}
+
+// instances lists those of all services, or of one.
+func (e *edge) instances(query func(string) string) (any, error) {
+	list := e.disp.Instances()
+	if service := query("service"); service != "" {
+		list = slices.DeleteFunc(list, func(v dispatcher.InstanceView) bool { return v.Service != service })
+	}
+	return list, nil
 }
