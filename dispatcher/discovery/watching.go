@@ -116,11 +116,9 @@ func (w *watching) publish() {
 	}
 	services := make(map[string]Service, len(w.watched))
 	for name, one := range w.watched {
-		b := one.belief
-		if !b.complete() && len(b.members) == 0 && len(b.slots) == 0 {
-			continue // nothing is known of it
+		if b := one.belief; len(b.members) > 0 || len(b.slots) > 0 {
+			services[name] = b.table()
 		}
-		services[name] = b.table()
 	}
 	if w.shown != nil && reflect.DeepEqual(services, w.shown) {
 		return
@@ -128,8 +126,8 @@ func (w *watching) publish() {
 	if _, whole := w.heard(); !whole && w.shown == nil {
 		w.c.log.Warn("Consul does not answer: starting from the last good copy", slog.Duration("age", w.c.Age().Round(time.Second)))
 	}
-	for name, s := range services {
-		w.c.metrics.show(name, s, len(w.watched[name].belief.held))
+	for name, one := range w.watched {
+		w.c.metrics.show(name, services[name], len(one.belief.held))
 	}
 	w.shown, w.dirty = services, true
 	w.c.publisher.publish(services)
