@@ -22,7 +22,7 @@ const benchTokenTTL = 24 * time.Hour
 // newBenchCommand measures a gateway, or starts one and measures it.
 func newBenchCommand() *cobra.Command {
 	return group("bench", "Measure a gateway",
-		newBenchAll(), newBenchEcho(), newBenchIdle(), newBenchConnect(),
+		newBenchAll(), newBenchEcho(), newBenchIdle(), newBenchConnect(), newBenchFailover(),
 		newBenchServe(bench.Netpoll), newBenchServe(bench.Goroutines))
 }
 

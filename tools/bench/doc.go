@@ -5,6 +5,8 @@
 //   - Echo: requests through the gateway to the echo backend and back.
 //   - Idle: resident memory of a session, as the slope between two counts.
 //   - Connect: new sessions a second.
+//   - Failover: what breakers, limits and failover cost, and the latency while an
+//     instance is frozen.
 //   - All: starts gateway and backend itself and measures what
 //     docs/benchmarks.md states.
 //

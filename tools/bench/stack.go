@@ -24,17 +24,22 @@ const (
 // them are overridden, so that a benchmark disturbs nothing that runs.
 type StackOptions struct {
 	GatewayConfig, EchoConfig string
+	// Set is more KEY=VALUE of the gateway's configuration.
+	Set []string
+	// Instances of echo, in the slots from 0; 0: one.
+	Instances int
 }
 
-// Stack is a gateway and its echo backend as two processes, with the kit and
-// the gateway's RPC port on unix sockets. Stop it.
+// Stack is a gateway and the instances of its echo backend as processes, with
+// the kits and the gateway's RPC port on unix sockets. Stop it.
 type Stack struct {
 	Server
-	gateway, backend *proc.Child
-	dir              string
+	gateway  *proc.Child
+	backends []*proc.Child
+	dir      string
 }
 
-// StartStack starts both and blocks until the gateway is ready.
+// StartStack starts all of them and blocks until the gateway is ready.
 func StartStack(ctx context.Context, o StackOptions) (_ *Stack, err error) {
 	s := &Stack{}
 	defer func() {
@@ -45,23 +50,28 @@ func StartStack(ctx context.Context, o StackOptions) (_ *Stack, err error) {
 	if s.dir, err = os.MkdirTemp("", "holdfast-bench-"); err != nil {
 		return nil, fmt.Errorf("folder for sockets: %w", err)
 	}
-	var ports [3]string
-	for i := range ports {
-		if ports[i], err = freePort(); err != nil {
+	for _, into := range []*string{&s.Endpoint, &s.Admin} {
+		if *into, err = freePort(); err != nil {
 			return nil, err
 		}
 	}
-	s.Endpoint, s.Admin = ports[0], ports[1]
-	kit := "unix:" + filepath.Join(s.dir, "echo.sock")
-	if s.backend, err = proc.Spawn(nil, set("echo", o.EchoConfig, "admin.listen="+ports[2], "kit.listen="+kit)...); err != nil {
-		return nil, fmt.Errorf("echo backend: %w", err)
+	pairs := append([]string{"admin.listen=" + s.Admin, "listeners.0.address=" + s.Endpoint,
+		"rpc.listen=unix:" + filepath.Join(s.dir, "gateway.sock"), "drain.window=0s"}, o.Set...)
+	for n := range max(o.Instances, 1) {
+		kit := fmt.Sprintf("unix:%s/echo-%d.sock", s.dir, n)
+		backend, err := proc.Spawn(nil, set("echo", o.EchoConfig, "admin.listen=", "kit.listen="+kit)...)
+		if err != nil {
+			return nil, fmt.Errorf("echo backend: %w", err)
+		}
+		s.backends = append(s.backends, backend)
+		s.Processes = append(s.Processes, Process{Role: "backend", PID: backend.PID})
+		at := fmt.Sprintf("dispatcher.services.0.instances.%d.", n)
+		pairs = append(pairs, at+"address="+kit, fmt.Sprintf("%sslot=%d", at, n))
 	}
-	if s.gateway, err = proc.Spawn(nil, set("gateway", o.GatewayConfig, "admin.listen="+s.Admin, "listeners.0.address="+s.Endpoint,
-		"rpc.listen=unix:"+filepath.Join(s.dir, "gateway.sock"), "dispatcher.services.0.instances.0.address="+kit,
-		"drain.window=0s")...); err != nil {
+	if s.gateway, err = proc.Spawn(nil, set("gateway", o.GatewayConfig, pairs...)...); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	s.Processes = []Process{{Role: "gateway", PID: s.gateway.PID}, {Role: "backend", PID: s.backend.PID}}
+	s.Processes = append([]Process{{Role: "gateway", PID: s.gateway.PID}}, s.Processes...)
 	return s, s.awaitReady(ctx)
 }
 
@@ -74,9 +84,9 @@ func set(role, file string, pairs ...string) []string {
 	return args
 }
 
-// Stop ends both processes and waits for them.
+// Stop ends all processes and waits for them.
 func (s *Stack) Stop() {
-	for _, c := range []*proc.Child{s.gateway, s.backend} {
+	for _, c := range append([]*proc.Child{s.gateway}, s.backends...) {
 		if c != nil {
 			c.Stop()
 		}
@@ -88,13 +98,13 @@ func (s *Stack) Stop() {
 
 // Err tells whether one of the processes has ended by itself.
 func (s *Stack) Err() error {
-	var errs []error
-	for _, p := range []struct {
-		role  string
-		child *proc.Child
-	}{{"gateway", s.gateway}, {"echo backend", s.backend}} {
-		if err := p.child.Err(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", p.role, err))
+	errs := []error{s.gateway.Err()}
+	if errs[0] != nil {
+		errs[0] = fmt.Errorf("gateway: %w", errs[0])
+	}
+	for _, b := range s.backends {
+		if err := b.Err(); err != nil {
+			errs = append(errs, fmt.Errorf("echo backend: %w", err))
 		}
 	}
 	return errors.Join(errs...)

@@ -131,6 +131,12 @@ func (c *Child) Err() error {
 	}
 }
 
+// Freeze stops it where it stands; it keeps its connections and answers nothing.
+func (c *Child) Freeze() error { return c.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen process go on.
+func (c *Child) Thaw() error { return c.cmd.Process.Signal(syscall.SIGCONT) }
+
 // Stop ends the process, by force if it does not follow in time, and waits
 // until it is gone.
 func (c *Child) Stop() {

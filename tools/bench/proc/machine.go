@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,6 +50,16 @@ func DescribeMachine() Machine {
 		}
 	}
 	return m
+}
+
+// LoadAverage is how busy the machine has been over 1, 5 and 15 minutes.
+func LoadAverage() (string, error) {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "", err
+	}
+	fields := strings.Fields(string(b))
+	return strings.Join(fields[:min(3, len(fields))], " "), nil
 }
 
 // descriptorsBeside is what a process needs besides its connections.
