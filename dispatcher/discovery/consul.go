@@ -67,6 +67,9 @@ func NewConsul(cfg ConsulConfig, watch Watch, log *slog.Logger, reg prometheus.R
 		return nil, fmt.Errorf("discovery: %w", err)
 	}
 	c.SetServices(watch.Services)
+	for _, name := range watch.Services {
+		c.metrics.show(name, Service{}, 0)
+	}
 	return c, nil
 }
 
