@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -37,18 +39,58 @@ func everyMetric(t *testing.T) *prometheus.Registry {
 	if _, err := newEcho(p, echoCfg); err != nil {
 		t.Fatal(err)
 	}
+	everyRegistration(t, p)
 	service, err := logic.New(logicCfg, p.log, p.reg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { service.Close() })
-	e, err := newEdge(p, gw)
+	edgeCfg := configs.DefaultGateway()
+	edgeCfg.Gateway, edgeCfg.Dispatcher = gw.Gateway, gw.Dispatcher
+	edgeCfg.Discovery.Kind = configs.KindConsul
+	e, err := newEdge(p, edgeCfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.server.Close)
+	if _, err := e.reloadPart(p, edgeCfg); err != nil {
+		t.Fatal(err)
+	}
 	return p.reg
 }
+
+// everyRegistration lets an instance announce itself, for a moment and to nobody.
+func everyRegistration(t *testing.T, p *process) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cfg := configs.DefaultRegister()
+	cfg.Kind, cfg.Consul.Address, cfg.Consul.Folder = configs.KindConsul, "127.0.0.1:1", ""
+	parts, err := registrationParts(p, cfg, "echo", leaving{cancel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parts[0].run(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leaving is a backend that is told to stop while it announces itself.
+type leaving struct{ stop func() }
+
+func (leaving) Ready() <-chan struct{} {
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}
+
+func (l leaving) Addr() net.Addr {
+	l.stop()
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7091}
+}
+
+func (leaving) Incarnation() int64 { return 1 }
+
+func (leaving) Pause(bool) {}
 
 // TestSeriesStartAtZero checks that every metric that is registered has a series
 // before anything has happened, so that no dashboard misses one.
