@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -25,12 +26,17 @@ type consulSet struct {
 // startEcho starts an instance, which returns once it has slot.
 func (s *consulSet) startEcho(id, slot string) *proc {
 	s.t.Helper()
-	p := start(s.t, nil, "echo", "--admin=", "--set", "kit.listen=127.0.0.1:0", "--set", "register.kind=consul",
-		"--set", "register.id="+id, "--set", "register.version=1.2.0", "--set", "register.consul.address="+s.consul.Addr,
-		"--set", "register.consul.folder="+filepath.Join(s.data, id), "--set", "register.consul.settle=0s")
+	p := s.launchEcho(id)
 	p.await(p.errs, `msg="not paused any more"`)
 	p.await(p.errs, `(?m)slot=`+slot+`\b`)
 	return p
+}
+
+func (s *consulSet) launchEcho(id string, more ...string) *proc {
+	s.t.Helper()
+	return start(s.t, nil, append([]string{"echo", "--admin", "127.0.0.1:0", "--set", "kit.listen=127.0.0.1:0", "--set", "register.kind=consul",
+		"--set", "register.id=" + id, "--set", "register.version=1.2.0", "--set", "register.consul.address=" + s.consul.Addr,
+		"--set", "register.consul.folder=" + filepath.Join(s.data, id), "--set", "register.consul.settle=0s"}, more...)...)
 }
 
 func startConsulSet(t *testing.T) *consulSet {
@@ -129,5 +135,37 @@ func TestConsulDeployment(t *testing.T) {
 	first.await(first.errs, `msg="Consul has lost the registration"`)
 	if status, payload := c.say(2, "echo.say", `"still here"`); status != 0 || payload != `"still here"` {
 		t.Errorf("after Consul was wiped: %v %s", status, payload)
+	}
+}
+
+// TestWaitingForASlot: an instance whose configuration gives it a slot that another
+// holds is not ready, refuses what comes, and takes over when that one stops.
+func TestWaitingForASlot(t *testing.T) {
+	s := startConsulSet(t)
+	first := s.startEcho("echo-a", "0")
+	second := s.launchEcho("echo-b", "--set", "register.slot=0")
+	admin := second.await(second.errs, `(?m)msg="admin server listens" address=(\S+)$`)[1]
+	second.await(second.errs, `msg="waiting for a slot"`)
+	awaitAdmin(t, admin, "/readyz", func(status int, body string) bool {
+		return status == http.StatusServiceUnavailable && strings.Contains(body, `{"part":"registration","reason":"waits for a slot of echo"}`)
+	}, "that it waits")
+	first.signal(syscall.SIGTERM)
+	awaitAdmin(t, admin, "/readyz", func(status int, _ string) bool { return status == http.StatusOK }, "that it is ready")
+	if got := s.states(); got != "echo-b serving" {
+		t.Errorf("slots: %s, want the second instance in the slot", got)
+	}
+}
+
+// TestTwoOfOneName: the instance that was there first stops, and says why.
+func TestTwoOfOneName(t *testing.T) {
+	s := startConsulSet(t)
+	first := s.startEcho("echo-a", "0")
+	s.startEcho("echo-a", "0")
+	if code := first.wait(); code != exitFailure {
+		t.Errorf("the first exits with %d, want %d", code, exitFailure)
+	}
+	first.await(first.errs, `(?m)^holdfast: registration: discovery: another process has taken over this instance's id$`)
+	if got := s.states(); got != "echo-a serving" {
+		t.Errorf("slots: %s, want the second in the slot", got)
 	}
 }
