@@ -28,7 +28,8 @@ func newGatewayCommand() *cobra.Command {
 				e.server.Close()
 				return nil, err
 			}
-			return append(e.parts, reload), nil
+			// The first to start is the last to stop: SIGHUP must not end a gateway that drains.
+			return append([]part{reload}, e.parts...), nil
 		})
 }
 
