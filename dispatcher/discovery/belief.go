@@ -16,13 +16,15 @@ import (
 // again. It has no clock and no lock; it belongs to one goroutine.
 type belief struct {
 	service string
-	hold    time.Duration
+	hold    time.Duration // for which the missing are held
+	doubt   time.Duration // for which nobody is believed to be missing once Consul is back
 
 	members    map[string]Instance // by id
 	held       map[string]held     // those of members that Consul does not list any more
 	slots      []claim.Key         // by slot
 	generation string              // of the registry that slots came from; empty: of none
 	fromCopy   bool                // nothing of members has been heard from Consul yet
+	doubted    time.Time           // until then doubt lasts
 	// When Consul last said what instances and slots there are; zero: never.
 	heard struct{ instances, keys time.Time }
 }
@@ -37,12 +39,16 @@ type held struct {
 // answer somebody who has just started.
 const copyGrace = 5 * time.Second
 
-func newBelief(service string, hold time.Duration) *belief {
-	return &belief{service: service, hold: hold, members: map[string]Instance{}, held: map[string]held{}}
+func newBelief(service string, cfg ConsulConfig) *belief {
+	return &belief{service: service, hold: cfg.Hold, doubt: cfg.CheckTTL, members: map[string]Instance{}, held: map[string]held{}}
 }
 
 // complete tells whether Consul has answered all that a table needs.
 func (b *belief) complete() bool { return !b.heard.instances.IsZero() && !b.heard.keys.IsZero() }
+
+// back notes that Consul had been away, or its index went back: it may have lost
+// registrations, and whoever lives takes until doubt is over to repair its own.
+func (b *belief) back(now time.Time) { b.doubted = now.Add(b.doubt) }
 
 // sawInstances takes in the passing instances. It returns how many it holds back
 // anew.
@@ -57,7 +63,7 @@ func (b *belief) sawInstances(answer []Instance, now time.Time) int {
 			missing = append(missing, id)
 		}
 	}
-	doubtful := len(missing) > 0 && (len(answer) == 0 || 2*len(missing) > len(b.members))
+	doubtful := len(answer) == 0 || 2*len(missing) > len(b.members) || now.Before(b.doubted)
 	from := now
 	if b.fromCopy {
 		from = now.Add(copyGrace)

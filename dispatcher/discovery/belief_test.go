@@ -11,6 +11,9 @@ import (
 
 var beginning = time.UnixMilli(1_800_000_000_000)
 
+// believing holds for a minute, and doubts for ten seconds.
+var believing = ConsulConfig{Hold: time.Minute, CheckTTL: 10 * time.Second}
+
 func later(d time.Duration) time.Time { return beginning.Add(d) }
 
 func instances(ids ...string) []Instance {
@@ -41,7 +44,7 @@ func wantIDs(t *testing.T, b *belief, when string, want ...string) {
 func TestBeliefHolds(t *testing.T) {
 	answers := map[string]bool{"a": true, "b": true, "c": true, "d": true}
 	alive := func(service, id string) bool { return service == "logic" && answers[id] }
-	b := newBelief("logic", time.Minute)
+	b := newBelief("logic", believing)
 	b.sawInstances(instances("a", "b", "c", "d"), beginning)
 	if n := b.sawInstances(instances("a", "b"), beginning); n != 0 {
 		t.Errorf("half of the instances gone: %d held, want none", n)
@@ -67,8 +70,24 @@ func TestBeliefHolds(t *testing.T) {
 	wantIDs(t, b, "after the hold", "a", "b")
 }
 
+// TestBeliefDoubts: when Consul was away, nobody is gone only because it says so.
+func TestBeliefDoubts(t *testing.T) {
+	alive := func(_, id string) bool { return id != "d" }
+	b := newBelief("logic", believing)
+	b.sawInstances(instances("a", "b", "c", "d"), beginning)
+	b.back(beginning)
+	if n := b.sawInstances(instances("a", "b"), later(time.Second)); n != 2 {
+		t.Errorf("two of four gone while Consul was away: %d held, want 2", n)
+	}
+	b.expire(later(time.Second), alive)
+	wantIDs(t, b, "when Consul is back", "a", "b", "c")
+	b.sawInstances(instances("a", "b", "c"), later(9*time.Second))
+	b.sawInstances(instances("a", "b"), later(10*time.Second))
+	wantIDs(t, b, "when the doubt is over", "a", "b")
+}
+
 func TestBeliefWithoutAnybodyToAsk(t *testing.T) {
-	b := newBelief("logic", time.Minute)
+	b := newBelief("logic", believing)
 	b.sawInstances(instances("a"), beginning)
 	b.sawInstances(nil, beginning)
 	b.expire(later(59*time.Second), nil)
@@ -80,9 +99,9 @@ func TestBeliefWithoutAnybodyToAsk(t *testing.T) {
 // TestBeliefFromCopy: who has just started has not heard anybody yet.
 func TestBeliefFromCopy(t *testing.T) {
 	nobody := func(string, string) bool { return false }
-	was := newBelief("logic", time.Minute)
+	was := newBelief("logic", believing)
 	was.sawInstances(instances("a", "b"), beginning)
-	b := newBelief("logic", time.Minute)
+	b := newBelief("logic", believing)
 	b.recall(was.remember())
 	b.sawInstances(nil, beginning)
 	b.expire(later(copyGrace-1), nobody)
@@ -97,7 +116,7 @@ func slotKey(slot int, holder string, n uint64) claim.Key {
 
 // TestBeliefSlots plays the loss of all keys.
 func TestBeliefSlots(t *testing.T) {
-	b := newBelief("logic", time.Minute)
+	b := newBelief("logic", believing)
 	b.sawInstances(instances("a", "b", "n"), beginning)
 	holders := func() []string {
 		out := []string{}
@@ -131,7 +150,7 @@ func TestBeliefSlots(t *testing.T) {
 }
 
 func TestBeliefTable(t *testing.T) {
-	b := newBelief("logic", time.Minute)
+	b := newBelief("logic", believing)
 	is := instances("a", "b", "c", "d", "e")
 	is[0].Incarnation = 9 // restarted; its key is not written yet
 	is[2].Slot, is[3].Slot, is[4].Slot = 1, 5, 5

@@ -15,7 +15,9 @@ type ConsulConfig struct {
 	// Address is where Consul's HTTP API is: host:port, http://host:port or
 	// https://host:port. Empty: Consul is not used.
 	Address string `koanf:"address"`
-	// Token is the ACL token. It shows in printed configurations; TokenFile does not.
+	// Token is the ACL token. It shows in printed configurations; what is in TokenFile
+	// does not. It may be limited to reading nodes, writing sessions and services, and
+	// writing keys below Prefix; a gateway needs to read only.
 	Token string `koanf:"token"`
 	// TokenFile holds the ACL token, and is read again when it changes.
 	TokenFile string `koanf:"token_file"`
@@ -38,8 +40,9 @@ type ConsulConfig struct {
 	// StartWait is how long a start waits for Consul before it goes by the last good
 	// copy.
 	StartWait time.Duration `koanf:"start_wait"`
-	// Hold is how long an answer that lacks more than half of the instances, or all,
-	// is not believed of those that still answer themselves.
+	// Hold is how long instances that still answer themselves are kept when Consul
+	// lists less than half of those that it listed before, or none, or has just come
+	// back and does not list them yet.
 	Hold time.Duration `koanf:"hold"`
 	// CheckTTL is how long after its last sign of life an instance counts as gone. It
 	// gives three a CheckTTL, and finds out then when Consul has lost it.

@@ -30,9 +30,9 @@ type Watch struct {
 //
 // Consul may be away: what was known stays, also over a restart of this process,
 // from the last good copy in the configured folder. And it may have lost what it
-// knew: an answer that lacks more than half of the instances is held against those
-// that still answer, and lost slots stay until their holders have claimed them
-// again.
+// knew: instances that still answer are kept for a time when more than half of
+// them are missing from its answer, or any while it has only just come back; lost
+// slots stay until their holders have claimed them again.
 type Consul struct {
 	publisher
 
@@ -174,6 +174,7 @@ type answer struct {
 	of        *watched // ignored when that is not followed any more
 	instances []Instance
 	keys      *slotKeys // nil: it is the instances
+	back      bool      // it is the first since Consul was away, or its index went back
 }
 
 // watchOne follows the two halves of what Consul knows of a service.
@@ -191,7 +192,7 @@ func (w *watching) watchOne(ctx context.Context, service string, one *watched) {
 			instances, meta, err := w.c.client.fetchInstances(service, q)
 			if err == nil {
 				w.c.reachable(nil)
-				tell(answer{instances: instances})
+				tell(answer{instances: instances, back: q.WaitIndex == 0})
 			}
 			return meta, err
 		}, failed)

@@ -17,8 +17,7 @@ import (
 )
 
 // TestConsulAway is discovery's part of the promise that Consul's absence has no
-// effect (docs/dispatcher.md): it is frozen, stopped, absent at a start, and comes
-// back empty.
+// effect: it is frozen, stopped, absent at a start, and comes back empty.
 func TestConsulAway(t *testing.T) {
 	server := testenv.StartConsul(t, testenv.ConsulOptions{})
 	cfg := consulConfig(server.Addr, t.Name())

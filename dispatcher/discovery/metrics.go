@@ -36,7 +36,7 @@ func newWatchMetrics(reg prometheus.Registerer, age func() time.Duration) (*watc
 		up: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "holdfast_discovery_consul_up", Help: "1 while Consul answers.",
 		}),
-		heldBack:  counter("held_back_total", "Instances that Consul did not list any more and that were kept for a time, since too many were missing at once."),
+		heldBack:  counter("held_back_total", "Instances that Consul did not list any more and that were kept for a time: too many were missing at once, or Consul had just come back."),
 		saved:     counter("copies_saved_total", "Times that the last good copy was written."),
 		saveError: counter("copy_errors_total", "Times that the last good copy could not be written."),
 		corrupt:   counter("copies_corrupt_total", "Last good copies that were damaged, and ignored."),

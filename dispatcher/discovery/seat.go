@@ -172,7 +172,13 @@ func (s *seat) step(ctx context.Context) (time.Duration, error) {
 	}
 	// What is only remembered may be another's by now, so others are not told of it.
 	if s.standing.Serving && s.standing.Confirmed && !s.registered {
-		if err := s.client.register(ctx, s.reg, s.standing.Slot); err != nil {
+		err := s.client.register(ctx, s.reg, s.standing.Slot)
+		if err == nil {
+			// An agent that restarts before the first sign of life would bring it back as
+			// critical.
+			err = s.client.touch(ctx, s.reg)
+		}
+		if err != nil {
 			s.complain("the registration fails", slog.Any("error", err))
 			return min(wait, s.retry.next()), nil
 		}

@@ -50,7 +50,7 @@ func (w *watching) follow() {
 			continue
 		}
 		ctx, stop := context.WithCancel(w.ctx)
-		one := &watched{belief: newBelief(name, w.c.cfg.Hold), stop: stop}
+		one := &watched{belief: newBelief(name, w.c.cfg), stop: stop}
 		for _, r := range w.copied.Services {
 			if r.Service == name {
 				one.belief.recall(r)
@@ -68,10 +68,13 @@ func (w *watching) take(a answer, now time.Time) {
 	if w.watched[b.service] != a.of {
 		return
 	}
+	if a.back {
+		b.back(now)
+	}
 	if a.keys == nil {
 		if n := b.sawInstances(a.instances, now); n > 0 {
 			w.c.metrics.heldBack.Add(float64(n))
-			w.c.log.Warn("Consul lists far fewer instances than before: those that answer stay for a time", slog.String("service", b.service),
+			w.c.log.Warn("Consul does not list instances that it listed before: those that answer stay for a time", slog.String("service", b.service),
 				slog.Int("listed", len(a.instances)), slog.Int("missing", n), slog.Duration("hold", b.hold))
 		}
 		b.expire(now, w.c.alive)
