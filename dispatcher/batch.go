@@ -14,6 +14,7 @@ type batch struct {
 	packets []hf.Packet
 	runs    []run
 	bytes   int
+	fresh   int // packets that were never sent before
 
 	answers []answer      // scratch for what a lane's sink is told
 	expired []lane.Expiry // scratch
@@ -39,7 +40,7 @@ func newBatch(d *Dispatcher, cfg ServiceConfig) *batch {
 func (b *batch) reset() {
 	clear(b.packets)
 	clear(b.runs)
-	b.packets, b.runs, b.bytes = b.packets[:0], b.runs[:0], 0
+	b.packets, b.runs, b.bytes, b.fresh = b.packets[:0], b.runs[:0], 0, 0
 	b.req.Packets = b.req.Packets[:0]
 }
 
@@ -88,20 +89,18 @@ func (w *worker) add(sl *sessionLane, now, startBy int64, room int) {
 		sl.accountLocked()
 	}
 	if sl.Sendable(now) {
-		switch inst, why := sl.service.pick(l.hash); {
-		case why != noReason:
-			answers = sl.refuseWaitingLocked(why, answers)
-		case inst != w.inst: // the table has changed since the lane was queued
-			moved, answers = sl.nextLocked(now, answers)
-		default:
+		inst, place, why := sl.service.pick(l.hash, sl.skip)
+		if why == noReason && inst == w.inst {
+			sl.place = place
 			w.takeLocked(sl, startBy, room)
+		} else { // something has changed since the lane was queued
+			moved, answers = sl.nextLocked(now, answers)
 		}
 	}
 	l.mu.Unlock()
 	sl.enqueue(moved)
 	if len(answers) > 0 {
-		w.inst.svc.metrics.count(answers)
-		l.deliver(answers)
+		l.tell(sl.service, answers)
 		clear(answers)
 	}
 	b.answers = answers
@@ -113,11 +112,14 @@ func (w *worker) takeLocked(sl *sessionLane, startBy int64, room int) {
 	taken := sl.Take(startBy, room, inst.svc.cfg.BatchBytes-b.bytes)
 	for i := range taken {
 		p := &taken[i]
+		if p.Attempt == 1 {
+			b.fresh++
+		}
 		b.packets = append(b.packets, hf.Packet{
 			Session:   id.session,
 			Uid:       id.uid,
 			Seq:       p.Seq,
-			Command:   p.Command,
+			Command:   p.Command.Name,
 			Payload:   p.Payload,
 			StartByMs: inst.clock.startByMS(min(startBy, p.Deadline)),
 			Attempt:   int32(p.Attempt),

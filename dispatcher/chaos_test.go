@@ -28,6 +28,7 @@ type chaos struct {
 	lanes map[string]*Lanes
 	life  map[string]int64 // by address: incarnation; 0: down
 	lives int64
+	twice bool // the route is idempotent: requests may run again
 }
 
 // chance is true p times of 100.
@@ -70,7 +71,7 @@ func (c *chaos) begin(address string, incarnation int64, p *hf.Packet) bool {
 		return false
 	}
 	key := p.Session + "/" + string(p.Payload)
-	if c.ids[key] {
+	if c.ids[key] && !c.twice {
 		c.t.Errorf("%s was run twice", key)
 	}
 	c.ids[key] = true
@@ -195,6 +196,9 @@ func runChaos(t *testing.T, seed uint64) {
 	}
 	cfg := testConfig()
 	cfg.Services[0].CallsInFlight = 3
+	cfg.Breaker.Enabled = seed%2 == 1
+	cfg.Routes[0].Idempotent = seed%4 >= 2
+	c.twice = cfg.Routes[0].Idempotent
 	w := newWorld(t, cfg)
 	w.d.dial = func(_, address string, _ ServiceConfig) (caller, error) {
 		return &chaosCaller{chaos: c, address: address}, nil
@@ -237,7 +241,7 @@ func runChaos(t *testing.T, seed uint64) {
 	answeredWell := 0
 	for i, sink := range sinks {
 		session := fmt.Sprint("s-u", i)
-		if !slices.IsSorted(c.run[session]) || len(slices.Compact(slices.Clone(c.run[session]))) != len(c.run[session]) {
+		if !slices.IsSorted(c.run[session]) {
 			t.Errorf("%s: run in the order %v", session, c.run[session])
 		}
 		for id := range uint32(requests) {
@@ -251,7 +255,8 @@ func runChaos(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	if answeredWell < sessions*requests/3 {
+	// With breakers that open on one bad call in ten, all three may be open for seconds.
+	if answeredWell < sessions*requests/8 {
 		t.Errorf("only %d of %d requests were answered by a backend", answeredWell, sessions*requests)
 	}
 	w.cancel()

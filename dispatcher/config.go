@@ -33,6 +33,10 @@ type Config struct {
 	// Each is told a time between this and 1.5 times this, so that they do not come
 	// back together.
 	RetryAfter time.Duration `koanf:"retry_after"`
+	// Breaker says when an instance that fails is passed over.
+	Breaker BreakerConfig `koanf:"breaker"`
+	// Retry bounds how often requests are sent again.
+	Retry RetryConfig `koanf:"retry"`
 	// Heartbeat says how instances are watched.
 	Heartbeat HeartbeatConfig `koanf:"heartbeat"`
 	// Events says how backends learn that sessions were cut, resumed or ended.
@@ -65,6 +69,12 @@ type ServiceConfig struct {
 	MaxQueued int `koanf:"max_queued"`
 	// MaxQueuedBytes bounds the payloads that wait for one instance. 0: 64MiB.
 	MaxQueuedBytes int `koanf:"max_queued_bytes"`
+	// InstanceRate bounds the requests per second to one instance; more are refused
+	// with RESOURCE_EXHAUSTED. 0: no bound.
+	InstanceRate float64 `koanf:"instance_rate"`
+	// InstanceBurst is how many requests above instance_rate may come at once.
+	// 0: those of a second.
+	InstanceBurst int `koanf:"instance_burst"`
 	// Instances are the processes of the service, where no registry tells them.
 	Instances []InstanceConfig `koanf:"instances"`
 }
@@ -89,6 +99,85 @@ type RouteConfig struct {
 	Prefix string `koanf:"prefix"`
 	// Service is the name of one of the services.
 	Service string `koanf:"service"`
+	// Idempotent requests may run twice without harm, so one whose outcome nobody
+	// knows is sent to another instance.
+	Idempotent bool `koanf:"idempotent"`
+	// Rate bounds the route's requests per second in this process; more are refused
+	// with RESOURCE_EXHAUSTED. 0: no bound.
+	Rate float64 `koanf:"rate"`
+	// Burst is how many requests above rate may come at once. 0: those of a second.
+	Burst int `koanf:"burst"`
+	// Concurrency bounds the route's unanswered requests in this process. 0: no bound.
+	Concurrency int `koanf:"concurrency"`
+	// Outage says what becomes of requests while no instance can take them: reject
+	// answers UNAVAILABLE, hold lets them wait for one, degrade gives a canned reply.
+	// Empty: reject.
+	Outage string `koanf:"outage"`
+	// Hold bounds what waits, with outage: hold.
+	Hold HoldConfig `koanf:"hold"`
+	// Degrade is the canned reply, with outage: degrade.
+	Degrade DegradeConfig `koanf:"degrade"`
+}
+
+// Values of RouteConfig.Outage.
+const (
+	OutageReject  = "reject"
+	OutageHold    = "hold"
+	OutageDegrade = "degrade"
+)
+
+// HoldConfig bounds the requests that wait for an instance.
+type HoldConfig struct {
+	// Timeout is how long a session's requests wait, from the first of them. 0: 5s.
+	Timeout time.Duration `koanf:"timeout"`
+	// Count bounds the requests that wait, of all sessions. 0: 10000.
+	Count int `koanf:"count"`
+	// Bytes bounds their payloads. 0: 16MiB.
+	Bytes int `koanf:"bytes"`
+}
+
+func (h HoldConfig) withDefaults() HoldConfig {
+	h.Timeout = orDefault(h.Timeout, 5*time.Second)
+	h.Count = orDefault(h.Count, 10_000)
+	h.Bytes = orDefault(h.Bytes, 16<<20)
+	return h
+}
+
+// DegradeConfig is a canned reply.
+type DegradeConfig struct {
+	// Status is a gRPC code, 0 to 16.
+	Status int `koanf:"status"`
+	// Payload is what the client gets.
+	Payload string `koanf:"payload"`
+}
+
+// BreakerConfig says when an instance that fails is passed over. What a backend
+// answers with a status of its own is no failure.
+type BreakerConfig struct {
+	// Enabled false never passes an instance over.
+	Enabled bool `koanf:"enabled"`
+	// Window is the time over which requests are counted.
+	Window time.Duration `koanf:"window"`
+	// MinPackets is how many requests there must be in the window before their ratio
+	// counts.
+	MinPackets int `koanf:"min_packets"`
+	// FailureRatio is the share of failed requests that opens the breaker.
+	FailureRatio float64 `koanf:"failure_ratio"`
+	// OpenFor is the time until heartbeats may close it. It doubles, up to 30s, each
+	// time that an instance fails right after it was closed.
+	OpenFor time.Duration `koanf:"open_for"`
+	// TimeoutsInARow is how many calls that time out one after the other open it at
+	// once, whatever the ratio. A refused connection does so the first time.
+	TimeoutsInARow int `koanf:"timeouts_in_a_row"`
+}
+
+// RetryConfig bounds how often requests are sent again. Passing over an instance
+// before anything was sent does not count.
+type RetryConfig struct {
+	// Ratio is how many second attempts there may be for each request.
+	Ratio float64 `koanf:"ratio"`
+	// PerSecond is how many there may be in any case.
+	PerSecond float64 `koanf:"per_second"`
 }
 
 // LoginConfig says who judges logins and how long that may take.
@@ -142,6 +231,15 @@ func DefaultConfig() Config {
 		LaneLimit:      1024,
 		ReplyBytes:     64<<10 - replyOverheadBytes,
 		RetryAfter:     time.Second,
+		Breaker: BreakerConfig{
+			Enabled:        true,
+			Window:         10 * time.Second,
+			MinPackets:     20,
+			FailureRatio:   0.5,
+			OpenFor:        time.Second,
+			TimeoutsInARow: 2,
+		},
+		Retry: RetryConfig{Ratio: 0.1, PerSecond: 10},
 		Heartbeat: HeartbeatConfig{
 			Interval:      3 * time.Second,
 			Timeout:       time.Second,
@@ -218,7 +316,11 @@ func (c Config) Validate() error {
 		v.check(!prefixes[r.Prefix], at+"prefix", "%q is used twice", r.Prefix)
 		v.check(names[r.Service], at+"service", "%q is not one of the services", r.Service)
 		prefixes[r.Prefix] = true
+		r.validate(at, v)
 	}
+	c.Breaker.validate(v)
+	v.check(c.Retry.Ratio >= 0 && c.Retry.Ratio <= 10, "retry.ratio", "%v, want 0 to 10", c.Retry.Ratio)
+	v.check(c.Retry.PerSecond >= 0 && c.Retry.PerSecond <= 1e6, "retry.per_second", "%v, want 0 to 1000000", c.Retry.PerSecond)
 	c.Login.validate(names, v)
 	v.check(c.RequestTimeout >= time.Millisecond, "request_timeout", "%v, want at least 1ms", c.RequestTimeout)
 	v.check(c.LaneLimit >= 1 && c.LaneLimit <= 65_536, "lane_limit", "%d, want 1 to 65536", c.LaneLimit)
@@ -246,6 +348,8 @@ func (s ServiceConfig) validate(at string, v *complaints) {
 	v.check(s.MaxOutstanding >= 1, at+"max_outstanding", "%d, want at least 1", s.MaxOutstanding)
 	v.check(s.MaxQueued >= 1, at+"max_queued", "%d, want at least 1", s.MaxQueued)
 	v.check(s.MaxQueuedBytes >= 1, at+"max_queued_bytes", "%d, want at least 1", s.MaxQueuedBytes)
+	v.check(s.InstanceRate >= 0, at+"instance_rate", "%v, want at least 0", s.InstanceRate)
+	v.check(s.InstanceBurst >= 0, at+"instance_burst", "%d, want at least 0", s.InstanceBurst)
 	ids, held := map[string]bool{}, map[int]bool{}
 	for i, inst := range s.Instances {
 		at, id := fmt.Sprintf("%sinstances[%d].", at, i), orDefault(inst.ID, inst.Address)

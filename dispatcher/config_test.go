@@ -112,19 +112,19 @@ func TestRoutes(t *testing.T) {
 	for _, name := range []string{"default", "msg", "msgdot", "group"} {
 		services[name] = &service{cfg: ServiceConfig{Name: name}}
 	}
-	r := newRoutes([]RouteConfig{{"", "default"}, {"msg", "msg"}, {"msg.", "msgdot"}, {"msg.group.", "group"}}, services)
+	r := newRoutes([]RouteConfig{{Service: "default"}, {Prefix: "msg", Service: "msg"}, {Prefix: "msg.", Service: "msgdot"}, {Prefix: "msg.group.", Service: "group"}}, services, nil)
 	tests := []struct{ command, want string }{
 		{"msg.send", "msgdot"}, {"msg.", "msgdot"}, {"msg", "msg"}, {"msgs.send", "msg"}, {"ms", "default"},
 		{"msg.group.send", "group"}, {"msg.groups", "msgdot"}, {"x", "default"},
 	}
 	for range 2 { // the second time from memory
 		for _, tt := range tests {
-			if got := r.find([]byte(tt.command)); got.service != services[tt.want] || got.command != tt.command {
-				t.Errorf("find(%q) = %q to %v, want %s", tt.command, got.command, got.service, tt.want)
+			if got := r.find([]byte(tt.command)); got.service != services[tt.want] || got.command.Name != tt.command {
+				t.Errorf("find(%q) = %q to %v, want %s", tt.command, got.command.Name, got.service, tt.want)
 			}
 		}
 	}
-	none := newRoutes([]RouteConfig{{"msg.", "msg"}}, services)
+	none := newRoutes([]RouteConfig{{Prefix: "msg.", Service: "msg"}}, services, nil)
 	if got := none.find([]byte("echo.say")); got.service != nil {
 		t.Errorf("find(echo.say) = %v, want nobody", got.service)
 	}
@@ -136,7 +136,7 @@ func TestRoutes(t *testing.T) {
 // TestRoutesRememberABoundedNumber: clients choose commands.
 func TestRoutesRememberABoundedNumber(t *testing.T) {
 	s := &service{}
-	r := newRoutes([]RouteConfig{{"", "s"}}, map[string]*service{"s": s})
+	r := newRoutes([]RouteConfig{{Service: "s"}}, map[string]*service{"s": s}, nil)
 	for i := range 3 * commandsKept {
 		if got := r.find(fmt.Appendf(nil, "msg.%d", i)); got.service != s {
 			t.Fatalf("command %d has no route", i)
@@ -194,7 +194,7 @@ func TestSeriesExistAtZero(t *testing.T) {
 			count[f.GetName()] = len(f.GetMetric())
 		}
 		for name, want := range map[string]int{
-			"holdfast_dispatcher_packets_total":       4,
+			"holdfast_dispatcher_packets_total":       5,
 			"holdfast_dispatcher_refusals_total":      len(refusals) - 1,
 			"holdfast_dispatcher_no_route_total":      1,
 			"holdfast_dispatcher_late_answers_total":  1,
@@ -203,6 +203,7 @@ func TestSeriesExistAtZero(t *testing.T) {
 			"holdfast_dispatcher_call_seconds":        1,
 			"holdfast_dispatcher_calls_in_flight":     1,
 			"holdfast_dispatcher_heartbeats_total":    2,
+			"holdfast_dispatcher_retries_total":       2,
 			"holdfast_dispatcher_events_total":        3,
 			"holdfast_dispatcher_logins_total":        int(loginKinds),
 			"holdfast_dispatcher_queued_packets":      1,

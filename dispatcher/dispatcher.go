@@ -37,6 +37,7 @@ type Dispatcher struct {
 	routes   atomic.Pointer[routes]
 	logins   *logins
 	timers   timers
+	budget   budget
 	origins  origins
 	dial     dialFunc
 	start    time.Time // zero of the dispatcher's clock
@@ -68,12 +69,13 @@ func New(cfg Config, self Self, disc discovery.Discovery, log *slog.Logger, reg 
 	}
 	d.metrics = newMetrics(reg)
 	d.timers.init()
+	d.budget.init(cfg.Retry)
 	for _, s := range cfg.Services {
 		svc := newService(d, s.withDefaults())
 		d.services[s.Name] = svc
 		d.ordered = append(d.ordered, svc)
 	}
-	d.routes.Store(newRoutes(cfg.Routes, d.services))
+	d.routes.Store(newRoutes(cfg.Routes, d.services, nil))
 	d.logins = newLogins(d, d.services[cfg.Login.Service])
 	return d, nil
 }

@@ -188,8 +188,15 @@ func TestNobodyThere(t *testing.T) {
 		}
 		w.join(testService, 1)
 		submit(l, 2)
-		if got := sink.of(2); got.status != statusUnavailable || got.reason != "vacant_slot" || got.retryAfter == 0 {
-			t.Errorf("with a vacant slot: %+v, want UNAVAILABLE vacant_slot with retry_after", got)
+		synctest.Wait()
+		if got := sink.of(2); got.reason != "" || len(w.backend(1).packets()) != 1 {
+			t.Errorf("with a vacant slot: %+v, want the answer of the only instance", got)
+		}
+		w.disc.Deregister(testService, "i1")
+		synctest.Wait()
+		submit(l, 4)
+		if got := sink.of(4); got.status != statusUnavailable || got.reason != "vacant_slot" || got.retryAfter == 0 {
+			t.Errorf("with vacant slots only: %+v, want UNAVAILABLE vacant_slot with retry_after", got)
 		}
 		w.join(testService, 0)
 		submit(l, 3)

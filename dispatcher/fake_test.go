@@ -278,12 +278,13 @@ type world struct {
 const testService = "logic"
 
 // testConfig is one service, with one call in flight so that batches are easy to
-// predict.
+// predict, and no breaker: its tests switch it on.
 func testConfig() Config {
 	cfg := DefaultConfig()
 	cfg.Services = []ServiceConfig{{Name: testService, CallsInFlight: 1}}
 	cfg.Routes = []RouteConfig{{Prefix: "msg.", Service: testService}}
 	cfg.Login.Service = testService
+	cfg.Breaker.Enabled = false
 	return cfg
 }
 

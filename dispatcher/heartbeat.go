@@ -26,6 +26,9 @@ func (i *instance) runHeartbeat(ctx context.Context) {
 		} else {
 			wait, retry = retry, min(2*retry, cfg.Interval)
 		}
+		if until, open := i.breaker.wait(); open {
+			wait = min(wait, max(until, cfg.ProbeInterval))
+		}
 		if first {
 			close(i.greeted)
 		}
@@ -82,6 +85,7 @@ func (i *instance) heartbeat() bool {
 			i.log.Warn("instance does not answer", slog.Any("error", err))
 		}
 		i.svc.metrics.heartbeatsFailed.Inc()
+		i.breaker.probed(err)
 		if judge(err, c.stage).refused {
 			i.gone(began)
 		}
@@ -96,6 +100,10 @@ func (i *instance) heartbeat() bool {
 	i.clock.learn(sent, i.d.now(), reply.TimeMs)
 	if i.draining.Swap(reply.Draining) != reply.Draining {
 		i.log.Info("instance draining", slog.Bool("draining", reply.Draining))
+		i.svc.wake()
+	}
+	if i.breaker.probed(nil) {
+		i.revived()
 	}
 	i.events.want(reply.Events, reply.Resync)
 	return true

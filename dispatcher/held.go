@@ -21,15 +21,19 @@ func (sl *sessionLane) watchLocked() {
 		return
 	}
 	sl.watched = true
-	h := &sl.inst.held
+	sl.inst.held.add(sl)
+}
+
+// add puts a lane, which is on no such list, in front.
+func (h *heldLanes) add(sl *sessionLane) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	sl.prevHeld, sl.nextHeld = nil, h.head
 	if h.head != nil {
 		h.head.prevHeld = sl
 	}
 	h.head = sl
 	h.n++
-	h.mu.Unlock()
 }
 
 // unwatchLocked takes the lane off its instance's list.
@@ -38,11 +42,15 @@ func (sl *sessionLane) unwatchLocked() {
 		return
 	}
 	sl.watched = false
-	h := &sl.inst.held
+	sl.inst.held.remove(sl)
+}
+
+// remove takes a lane off the list, unless takeAll has done so.
+func (h *heldLanes) remove(sl *sessionLane) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if sl.prevHeld == nil && h.head != sl {
-		return // takeAll has it
+		return
 	}
 	h.unlink(sl)
 }
@@ -91,12 +99,12 @@ func (sl *sessionLane) letGo(i *instance, dead func(_, _ int64) bool, expired []
 	sl.watched = false
 	expired = expired[:0]
 	if dead(sl.incarnation, sl.since) {
+		sl.repeatDeferredLocked(l.d.now(), true)
 		expired = sl.Lost(expired)
 	}
 	ready, answers := sl.nextLocked(l.d.now(), appendExpired(nil, expired))
 	l.mu.Unlock()
 	sl.enqueue(ready)
-	sl.service.metrics.count(answers)
-	l.deliver(answers)
+	l.tell(sl.service, answers)
 	return expired
 }

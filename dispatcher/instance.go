@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/holdfast-io/holdfast/dispatcher/discovery"
 )
@@ -21,7 +22,10 @@ type instance struct {
 	calls caller
 
 	load    load
+	meter   meter
 	breaker breaker
+	limiter *rate.Limiter // nil: no limit
+	seen    atomic.Int64  // the incarnation that spoke last; 0: none yet
 	ready   readyQueue
 	held    heldLanes
 	life    life
@@ -53,11 +57,13 @@ func newInstance(s *service, of discovery.Instance) (*instance, error) {
 		svc:      s,
 		log:      s.d.log.With("service", s.cfg.Name, "instance", of.ID),
 		calls:    calls,
-		breaker:  alwaysClosed{},
+		limiter:  newLimiter(s.cfg.InstanceRate, s.cfg.InstanceBurst),
 		greeted:  make(chan struct{}),
 		probes:   make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
+	i.meter.init(s.d.cfg.Breaker.Window, s.d.now())
+	i.breaker.init(s.d.cfg.Breaker, &i.meter, s.d.now)
 	i.load.init(s.cfg, i.ready.rest)
 	i.ready.init(s.cfg.CallsInFlight, i.load.room)
 	i.events.init(s.d.cfg.Events.Queue)
@@ -126,4 +132,27 @@ func (i *instance) probe() {
 	case i.probes <- struct{}{}:
 	default: // one is coming
 	}
+}
+
+// failed notes packets that the instance did not answer. When that opens its
+// breaker, what waits for it goes to others.
+func (i *instance) failed(how failure, packets int) {
+	if packets == 0 || !i.breaker.failed(how, packets) {
+		return
+	}
+	i.log.Warn("breaker opened")
+	i.svc.metrics.breakerOpened.Inc()
+	for sl := i.ready.takeAll(); sl != nil; {
+		next := sl.nextReady
+		sl.nextReady = nil
+		sl.repick()
+		sl = next
+	}
+	i.probe()
+}
+
+// revived is called when requests may go to the instance again.
+func (i *instance) revived() {
+	i.log.Info("breaker closed")
+	i.svc.wake()
 }

@@ -68,8 +68,15 @@ func (i *instance) spoke(incarnation, began int64) {
 		i.probe()
 	}
 	if !changed {
+		if sure && i.seen.Load() == 0 {
+			i.seen.Store(incarnation)
+		}
 		return
 	}
+	if i.breaker.renew() {
+		defer i.revived()
+	}
+	i.seen.Store(incarnation)
 	i.log.Info("instance restarted", slog.Int64("incarnation", incarnation))
 	i.clock.renew()
 	i.calls.dropIdle()

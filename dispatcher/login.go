@@ -228,7 +228,7 @@ func (l *logins) choose(tried map[*instance]bool) *instance {
 		inst := all[(first+n)%len(all)]
 		switch {
 		case tried[inst]:
-		case inst.up.Load() && !inst.draining.Load() && inst.breaker.allow():
+		case inst.up.Load() && !inst.draining.Load() && !inst.breaker.isOpen.Load():
 			return inst
 		case second == nil:
 			second = inst

@@ -45,7 +45,7 @@ func (d *Dispatcher) runMembership(ctx context.Context) error {
 func (m *membership) apply(s *service, version uint64, is discovery.Service) {
 	was := m.live[s]
 	now := make(map[memberKey]*instance, len(is.Instances))
-	t := &table{version: version, slots: make([]*instance, is.Slots)}
+	t := &table{version: version, slots: make([]*instance, is.Slots), holders: s.table.Load().holdersAfter(is)}
 	for _, of := range is.Instances {
 		key := memberKey{of.ID, of.Address}
 		inst := was[key]
@@ -61,6 +61,7 @@ func (m *membership) apply(s *service, version uint64, is discovery.Service) {
 		}
 	}
 	s.table.Store(t)
+	defer s.wake()
 	m.live[s] = now
 	for key, inst := range was {
 		if now[key] == nil {

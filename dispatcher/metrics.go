@@ -13,6 +13,7 @@ type metrics struct {
 	noRoute prometheus.Counter
 
 	packets, refusals, late, deferrals *prometheus.CounterVec
+	retries, breakers                  *prometheus.CounterVec
 	heartbeats, events, resyncs        *prometheus.CounterVec
 	logins, loginCalls                 *prometheus.CounterVec
 	batch, seconds, loginBatch         *prometheus.HistogramVec
@@ -29,6 +30,8 @@ type serviceMetrics struct {
 	heartbeatsOK, heartbeatsFailed        prometheus.Counter
 	eventsTold, eventsRetried, eventsLost prometheus.Counter
 	resyncs                               prometheus.Counter
+	retries, retriesRefused               prometheus.Counter
+	breakerOpened, degraded               prometheus.Counter
 }
 
 // loginMetrics are the series of the login service.
@@ -55,6 +58,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.batch = histogram("batch_packets", "Requests in one Forward call.", sizes)
 	m.seconds = histogram("call_seconds", "Time that a Forward call took.", prometheus.ExponentialBuckets(50e-6, 2, 17)) // 50 us to 3.3 s
 	m.inFlight = m.make.NewGaugeVec(prometheus.GaugeOpts{Name: "holdfast_dispatcher_calls_in_flight", Help: "Forward calls under way."}, []string{"service"})
+	m.retries = counter("retries_total", "Requests that were to be sent to another instance, by whether the budget allowed it.", "result")
+	m.breakers = counter("breaker_opened_total", "How often the breaker of an instance opened.")
 	m.heartbeats = counter("heartbeats_total", "Heartbeats to instances.", "result")
 	m.events = counter("events_total", "Session events by what became of them.", "result")
 	m.resyncs = counter("resyncs_total", "How often an instance was told of all sessions.")
@@ -72,6 +77,10 @@ func (m *metrics) service(s *service) *serviceMetrics {
 		notRun:           m.packets.WithLabelValues(name, "not_run"),
 		mayHaveRun:       m.packets.WithLabelValues(name, "may_have_run"),
 		dropped:          m.packets.WithLabelValues(name, "dropped"),
+		degraded:         m.packets.WithLabelValues(name, "degraded"),
+		retries:          m.retries.WithLabelValues(name, "sent"),
+		retriesRefused:   m.retries.WithLabelValues(name, "over_budget"),
+		breakerOpened:    m.breakers.WithLabelValues(name),
 		late:             m.late.WithLabelValues(name),
 		deferrals:        m.deferrals.WithLabelValues(name),
 		byReason:         map[Reason]prometheus.Counter{},
@@ -119,6 +128,20 @@ func (m *metrics) gauges(s *service) {
 		}
 		return 0
 	}))
+	gauge("breakers_open", "Instances that are passed over since they have failed.", sum(func(i *instance) int64 {
+		if i.breaker.isOpen.Load() {
+			return 1
+		}
+		return 0
+	}))
+	gauge("slots_vacant", "Slots that no instance holds.", func(t *table) (n float64) {
+		for _, i := range t.slots {
+			if i == nil {
+				n++
+			}
+		}
+		return n
+	})
 	gauge("slots", "Slots of the service, vacant ones included.", func(t *table) float64 { return float64(len(t.slots)) })
 	gauge("table_version", "Version of the membership in use.", func(t *table) float64 { return float64(t.version) })
 }

@@ -3,6 +3,8 @@ package dispatcher
 import (
 	"sync"
 	"time"
+
+	"github.com/holdfast-io/holdfast/dispatcher/lane"
 )
 
 // Sink takes the answers to one origin's requests. Its methods are called from
@@ -78,6 +80,8 @@ func (l *Lanes) End(reason string) {
 	}
 	l.ended = true
 	for sl := l.lanes; sl != nil; sl = sl.sibling {
+		sl.unparkLocked()
+		sl.Each(func(p *lane.Packet) { policyOf(p.Command).done() })
 		waiting, open := sl.End()
 		sl.accountLocked()
 		sl.unwatchLocked()

@@ -77,6 +77,15 @@ func (q *readyQueue) take(n int) *sessionLane {
 	return first
 }
 
+// takeAll removes all lanes and returns them as a chain.
+func (q *readyQueue) takeAll() *sessionLane {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first := q.head
+	q.head, q.tail = nil, nil
+	return first
+}
+
 // wait blocks until there is a lane and room for its packets. It reports false
 // once the queue is stopped. Only workers call it, each on its own.
 func (q *readyQueue) wait() bool {

@@ -17,6 +17,8 @@ const (
 	ReasonRefused      Reason = "refused"       // its instance did not run it, for a reason of its own
 	ReasonExpired      Reason = "expired"       // it waited in its lane until its deadline
 	ReasonStopping     Reason = "stopping"      // the gateway is shutting down
+	ReasonBreakerOpen  Reason = "breaker_open"  // the instance has failed too often, and nobody else can
+	ReasonHeldTooLong  Reason = "held_too_long" // no instance came while it was held
 )
 
 // Not run, because of overload: it may be sent again, later.
@@ -24,6 +26,10 @@ const (
 	ReasonLaneFull     Reason = "lane_full"     // the session has too many unanswered
 	ReasonQueueFull    Reason = "queue_full"    // too much waits for its instance
 	ReasonInstanceFull Reason = "instance_full" // its instance has too much queued
+	ReasonInstanceRate Reason = "instance_rate" // its instance gets as much as it may per second
+	ReasonRouteRate    Reason = "route_rate"    // its route gets as much as it may per second
+	ReasonRouteBusy    Reason = "route_busy"    // its route has as many unanswered as it may
+	ReasonHoldFull     Reason = "hold_full"     // its route holds as much as it may
 )
 
 // May have run.
@@ -57,32 +63,41 @@ const (
 type refusal struct {
 	status  uint8
 	retry   bool // tell when to try again; only where the request was not run
+	outage  bool // nobody could take it: the route may hold or degrade it
 	message string
 }
 
 var refusals = map[Reason]refusal{
-	ReasonNoInstance:   {statusUnavailable, true, "the service has no instance"},
-	ReasonVacantSlot:   {statusUnavailable, true, "no instance serves this user"},
-	ReasonInstanceDown: {statusUnavailable, true, "the instance takes no connection"},
-	ReasonNotSent:      {statusUnavailable, true, "the connection broke before the request was sent"},
-	ReasonDraining:     {statusUnavailable, true, "the instance is leaving"},
-	ReasonPastStartBy:  {statusUnavailable, true, "the instance got the request too late"},
-	ReasonNotServed:    {statusUnavailable, true, "the instance does not serve this"},
-	ReasonRefused:      {statusUnavailable, true, "the instance did not run the request"},
-	ReasonExpired:      {statusUnavailable, true, "the request waited too long"},
-	ReasonStopping:     {statusUnavailable, true, "the gateway is shutting down"},
+	ReasonNoInstance:   {statusUnavailable, true, true, "the service has no instance"},
+	ReasonVacantSlot:   {statusUnavailable, true, true, "no instance serves this user"},
+	ReasonInstanceDown: {statusUnavailable, true, true, "the instance takes no connection"},
+	ReasonNotSent:      {statusUnavailable, true, true, "the connection broke before the request was sent"},
+	ReasonDraining:     {statusUnavailable, true, true, "the instance is leaving"},
+	ReasonPastStartBy:  {statusUnavailable, true, false, "the instance got the request too late"},
+	ReasonNotServed:    {statusUnavailable, true, true, "the instance does not serve this"},
+	ReasonRefused:      {statusUnavailable, true, true, "the instance did not run the request"},
+	ReasonExpired:      {statusUnavailable, true, false, "the request waited too long"},
+	ReasonStopping:     {statusUnavailable, true, false, "the gateway is shutting down"},
 
-	ReasonLaneFull:     {statusResourceExhausted, true, "too many unanswered requests to this service"},
-	ReasonQueueFull:    {statusResourceExhausted, true, "too much waits for the instance"},
-	ReasonInstanceFull: {statusResourceExhausted, true, "the instance has too much queued"},
+	ReasonBreakerOpen: {statusUnavailable, true, true, "the instance has failed too often"},
+	ReasonHeldTooLong: {statusUnavailable, true, false, "no instance came in time"},
 
-	ReasonTimeout:        {statusDeadlineExceeded, false, "the instance did not answer in time; the request may have run"},
-	ReasonNoAnswer:       {statusDeadlineExceeded, false, "the instance did not finish in time; the request may have run"},
-	ReasonConnectionLost: {statusUnknown, false, "the connection broke; the request may have run"},
-	ReasonInstanceGone:   {statusUnknown, false, "the instance is gone; the request may have run"},
-	ReasonBadReply:       {statusInternal, false, "the instance's answer breaks the contract"},
+	ReasonLaneFull:     {statusResourceExhausted, true, false, "too many unanswered requests to this service"},
+	ReasonQueueFull:    {statusResourceExhausted, true, false, "too much waits for the instance"},
+	ReasonInstanceFull: {statusResourceExhausted, true, false, "the instance has too much queued"},
 
-	ReasonNoRoute: {statusUnimplemented, false, "no route takes this command"},
+	ReasonInstanceRate: {statusResourceExhausted, true, false, "the instance gets as much as it may"},
+	ReasonRouteRate:    {statusResourceExhausted, true, false, "too many requests of this kind"},
+	ReasonRouteBusy:    {statusResourceExhausted, true, false, "too many unanswered requests of this kind"},
+	ReasonHoldFull:     {statusResourceExhausted, true, false, "too many requests wait for an instance"},
+
+	ReasonTimeout:        {statusDeadlineExceeded, false, false, "the instance did not answer in time; the request may have run"},
+	ReasonNoAnswer:       {statusDeadlineExceeded, false, false, "the instance did not finish in time; the request may have run"},
+	ReasonConnectionLost: {statusUnknown, false, false, "the connection broke; the request may have run"},
+	ReasonInstanceGone:   {statusUnknown, false, false, "the instance is gone; the request may have run"},
+	ReasonBadReply:       {statusInternal, false, false, "the instance's answer breaks the contract"},
+
+	ReasonNoRoute: {statusUnimplemented, false, false, "no route takes this command"},
 }
 
 // refusedByKit maps the reasons of Reply.not_executed (idl/holdfast.thrift).

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/holdfast-io/holdfast/dispatcher/lane"
 )
 
 // commandsKept bounds how many commands a route table remembers. Clients choose
@@ -25,22 +27,38 @@ type routes struct {
 type prefix struct {
 	text    string
 	service *service
+	policy  *policy
 }
 
-// route is where a command goes.
+// route is where a command goes, and by which rules.
 type route struct {
-	command string
+	command *lane.Command
 	service *service
+	policy  *policy
 }
 
-func newRoutes(cfg []RouteConfig, services map[string]*service) *routes {
+// newRoutes makes a table. Where a route is the same as in old it keeps its policy,
+// with all that it counts.
+func newRoutes(cfg []RouteConfig, services map[string]*service, old *routes) *routes {
 	r := &routes{}
 	for _, c := range cfg {
-		r.prefixes = append(r.prefixes, prefix{c.Prefix, services[c.Service]})
+		r.prefixes = append(r.prefixes, prefix{c.Prefix, services[c.Service], old.policyOf(c)})
 	}
 	slices.SortFunc(r.prefixes, func(a, b prefix) int { return cmp.Compare(len(b.text), len(a.text)) })
 	r.known.Store(&map[string]route{})
 	return r
+}
+
+// policyOf returns the policy of c, which stays what it was as long as c does.
+func (r *routes) policyOf(c RouteConfig) *policy {
+	if r != nil {
+		for _, p := range r.prefixes {
+			if p.policy.cfg == c {
+				return p.policy
+			}
+		}
+	}
+	return newPolicy(c)
 }
 
 // find returns the route of command, which it does not keep. service is nil when
@@ -53,13 +71,7 @@ func (r *routes) find(command []byte) route {
 }
 
 func (r *routes) learn(command string) route {
-	at := route{command: command}
-	for _, p := range r.prefixes {
-		if strings.HasPrefix(command, p.text) {
-			at.service = p.service
-			break
-		}
-	}
+	at := r.match(command)
 	if at.service == nil {
 		return at // remembering refusals would let them crowd out real commands
 	}
@@ -76,4 +88,15 @@ func (r *routes) learn(command string) route {
 	next[command] = at
 	r.known.Store(&next)
 	return at
+}
+
+// match finds the longest prefix of command.
+func (r *routes) match(command string) route {
+	for _, p := range r.prefixes {
+		if strings.HasPrefix(command, p.text) {
+			c := &lane.Command{Name: command, Idempotent: p.policy.cfg.Idempotent, Owner: p.policy}
+			return route{command: c, service: p.service, policy: p.policy}
+		}
+	}
+	return route{}
 }

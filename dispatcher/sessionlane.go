@@ -21,6 +21,12 @@ type sessionLane struct {
 	queued      bool      // on inst's ready queue, or taken from it by a worker this moment
 	watched     bool      // on inst's list of lanes that suffer when it dies
 	counted     counted   // what inst's load holds of it
+	place       int       // inst's place among the candidates when it was picked
+	skip        int       // candidates before this place have failed the packets in front
+	failure     Reason    // the last one's, where skip > 0
+	parked      bool      // waits for an instance; on the service's list
+	heldUntil   int64     // when that ends; 0: not begun
+	scratch     []lane.Expiry
 
 	// Links; each belongs to whoever holds the lock of its list.
 	nextReady          *sessionLane // inst.ready
@@ -79,14 +85,17 @@ func (sl *sessionLane) leave(inst *instance) *instance {
 		answers = sl.refuseWaitingLocked(ReasonStopping, answers)
 	}
 	l.mu.Unlock()
-	sl.service.metrics.count(answers)
-	l.deliver(answers)
+	l.tell(sl.service, answers)
 	return next
 }
 
 // rearmLocked makes the timer look at the lane no later than it has to.
 func (sl *sessionLane) rearmLocked(now int64) {
-	if next := sl.Next(now); next != lane.Never && (sl.armed == 0 || next < sl.armed) {
+	next := sl.Next(now)
+	if sl.parked {
+		next = min(next, sl.heldUntil)
+	}
+	if next != lane.Never && (sl.armed == 0 || next < sl.armed) {
 		sl.armLocked(next)
 	}
 }
@@ -94,15 +103,19 @@ func (sl *sessionLane) rearmLocked(now int64) {
 // moveLocked makes the instance that the user's slot picks now the lane's. Nothing
 // of the lane may be at an instance, which is what keeps its order.
 func (sl *sessionLane) moveLocked() Reason {
-	inst, why := sl.service.pick(sl.owner.hash)
-	if why != noReason || inst == sl.inst {
+	inst, place, why := sl.service.pick(sl.owner.hash, sl.skip)
+	if why != noReason {
 		return why
+	}
+	sl.place = place
+	if inst == sl.inst {
+		return noReason
 	}
 	if sl.inst != nil {
 		sl.unwatchLocked()
 		sl.inst.load.sub(sl.counted)
-		inst.load.add(sl.counted)
 	}
+	inst.load.add(sl.counted)
 	sl.inst = inst
 	return noReason
 }
@@ -123,7 +136,11 @@ func (sl *sessionLane) accountLocked() {
 // instance has changed: it is watched, armed, or queued on the instance that is
 // returned. Where there is no instance, what waits is refused, by answers.
 func (sl *sessionLane) nextLocked(now int64, answers []answer) (*instance, []answer) {
+	sl.unparkLocked()
 	sl.accountLocked()
+	if !sl.triedLocked() {
+		sl.skip = 0
+	}
 	if sl.HoldsDeferred() || sl.Closed(now) {
 		sl.watchLocked()
 	} else {
@@ -131,22 +148,57 @@ func (sl *sessionLane) nextLocked(now int64, answers []answer) (*instance, []ans
 	}
 	var ready *instance
 	if !sl.queued && sl.Sendable(now) {
-		if why := sl.moveLocked(); why != noReason {
-			answers = sl.refuseWaitingLocked(why, answers)
-			return nil, answers
+		if answers = sl.placeLocked(now, answers); !sl.parked && sl.Waiting() > 0 {
+			sl.queued = true
+			ready = sl.inst
 		}
-		sl.queued = true
-		ready = sl.inst
 	}
 	sl.rearmLocked(now)
 	return ready, answers
 }
 
+// triedLocked tells whether the first packet that waits was sent before, so that
+// the candidates which have failed it are not asked again.
+func (sl *sessionLane) triedLocked() bool {
+	return sl.Waiting() > 0 && sl.At(sl.Batch()).Attempt > 0
+}
+
+// placeLocked finds the lane an instance. Where there is none, what waits is
+// parked or refused: first what was sent before and has no candidate left.
+func (sl *sessionLane) placeLocked(now int64, answers []answer) []answer {
+	why := sl.moveLocked()
+	if why != noReason && sl.skip > 0 {
+		failure := sl.failure
+		sl.skip = 0
+		sl.scratch = sl.DropWaiting(func(p *lane.Packet) bool {
+			return p.Attempt == 0 || policyOf(p.Command).holds(failure)
+		}, sl.scratch[:0])
+		answers = sl.refusedLocked(answers, failure)
+		sl.scratch = nil
+		sl.accountLocked()
+		if sl.Waiting() == 0 {
+			return answers
+		}
+		why = sl.moveLocked()
+	}
+	switch {
+	case why == noReason:
+		sl.heldUntil = 0
+	case sl.heldUntil != 0 && sl.heldUntil <= now:
+		sl.heldUntil = 0
+		answers = sl.refuseWaitingLocked(ReasonHeldTooLong, answers)
+	default:
+		answers = sl.parkLocked(why, now, answers)
+	}
+	return answers
+}
+
 // refuseWaitingLocked takes everything that waits out of the lane.
 func (sl *sessionLane) refuseWaitingLocked(why Reason, answers []answer) []answer {
-	for _, id := range sl.DropWaiting() {
-		answers = append(answers, answer{id: id, reason: why})
-	}
+	sl.unparkLocked()
+	sl.scratch = sl.DropWaiting(nil, sl.scratch[:0])
+	answers = sl.refusedLocked(answers, why)
+	sl.scratch = nil
 	sl.accountLocked()
 	return answers
 }
@@ -161,6 +213,9 @@ func (l *Lanes) refuseWaiting(why Reason) {
 		sl.accountLocked()
 	}
 	l.mu.Unlock()
+	for i := range answers {
+		answers[i].policy.done()
+	}
 	l.deliver(answers)
 }
 
@@ -173,11 +228,20 @@ func (sl *sessionLane) fire(now int64, expired []lane.Expiry) []lane.Expiry {
 		l.mu.Unlock()
 		return expired
 	}
+	sl.unparkLocked()
+	inst, lost := sl.inst, sl.repeatDeferredLocked(now, false)
 	expired = sl.Expire(now, expired[:0])
+	for _, e := range expired {
+		if e.Cause == lane.NoAnswer && sl.skip == 0 { // else it was counted when it was put back
+			lost++
+		}
+	}
 	ready, answers := sl.nextLocked(now, appendExpired(nil, expired))
 	l.mu.Unlock()
+	if lost > 0 {
+		inst.failed(failed, lost)
+	}
 	sl.enqueue(ready)
-	sl.service.metrics.count(answers)
-	l.deliver(answers)
+	l.tell(sl.service, answers)
 	return expired
 }

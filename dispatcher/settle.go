@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"slices"
 	"time"
 
 	hf "github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
@@ -15,6 +16,23 @@ type answer struct {
 	payload    []byte
 	reason     Reason
 	retryAfter time.Duration // the backend's wish; 0: the dispatcher's own
+	policy     *policy       // of the request's route; nil: none
+}
+
+// tell counts answers to requests of svc, gives canned replies where the routes
+// want that, and tells the sink. No lock may be held.
+func (l *Lanes) tell(svc *service, answers []answer) {
+	for i := range answers {
+		a := &answers[i]
+		a.policy.done()
+		if a.reason != noReason && a.policy.degrades(a.reason) {
+			svc.metrics.degraded.Inc()
+			a.reason, a.status = noReason, uint8(a.policy.cfg.Degrade.Status)
+			a.payload = slices.Clone(a.policy.payload) // it becomes the sink's
+		}
+	}
+	svc.metrics.count(answers)
+	l.deliver(answers)
 }
 
 // deliver tells the sink. No lock may be held.
@@ -59,13 +77,23 @@ var causeReasons = [...]Reason{
 	lane.NoReply:  ReasonTimeout,
 	lane.NoAnswer: ReasonNoAnswer,
 	lane.Gone:     ReasonInstanceGone,
+	lane.Broken:   ReasonConnectionLost,
 }
 
 func appendExpired(dst []answer, expired []lane.Expiry) []answer {
 	for _, e := range expired {
-		dst = append(dst, answer{id: e.ID, reason: causeReasons[e.Cause]})
+		dst = append(dst, answer{id: e.ID, reason: causeReasons[e.Cause], policy: policyOf(e.Command)})
 	}
 	return dst
+}
+
+// afterDoubt returns a, or where that says that the request was not run although an
+// earlier attempt may have run it, what says so.
+func (a answer) afterDoubt(doubt lane.Cause) answer {
+	if doubt != lane.NotSent && refusals[a.reason].retry {
+		a.reason, a.retryAfter = causeReasons[doubt], 0
+	}
+	return a
 }
 
 // result is what became of a call.
@@ -96,12 +124,14 @@ func (w *worker) settleRun(run run, r result, now, since int64) {
 		return
 	}
 	answers := b.answers[:0]
-	for i := range run.n {
+	n := sl.repeatLocked(&r, run.n, now)
+	for i := range n {
 		if r.outcome == answered && r.replies[i].Deferred {
 			sl.Defer(i)
 			w.inst.svc.metrics.deferrals.Inc()
 			continue
 		}
+		of, doubt := policyOf(sl.At(i).Command), sl.At(i).Doubt()
 		id, owed := sl.Done(i)
 		switch {
 		case !owed:
@@ -109,9 +139,11 @@ func (w *worker) settleRun(run run, r result, now, since int64) {
 				w.inst.svc.metrics.late.Inc()
 			}
 		case r.outcome == answered:
-			answers = append(answers, w.inst.d.judge(id, saidIn(r.replies[i])))
+			a := w.inst.d.judge(id, saidIn(r.replies[i]))
+			a.policy = of
+			answers = append(answers, a.afterDoubt(doubt))
 		default:
-			answers = append(answers, answer{id: id, reason: r.reason})
+			answers = append(answers, answer{id: id, reason: r.reason, policy: of}.afterDoubt(doubt))
 		}
 	}
 	if r.outcome == unknown {
@@ -122,8 +154,7 @@ func (w *worker) settleRun(run run, r result, now, since int64) {
 	ready, answers := sl.nextLocked(now, answers)
 	l.mu.Unlock()
 	sl.enqueue(ready)
-	w.inst.svc.metrics.count(answers)
-	l.deliver(answers)
+	l.tell(sl.service, answers)
 	clear(answers) // a payload must not live until the next batch
 	b.answers = answers
 }

@@ -17,6 +17,11 @@ func (l *Lanes) Submit(id uint32, command, payload []byte) {
 		l.refuse(id, ReasonNoRoute)
 		return
 	}
+	if why := to.policy.admit(); why != noReason {
+		to.service.metrics.refused(why)
+		l.refuse(id, why)
+		return
+	}
 	now := d.now()
 	p := lane.Packet{
 		ID:       id,
@@ -27,30 +32,37 @@ func (l *Lanes) Submit(id uint32, command, payload []byte) {
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
+		to.policy.done()
 		return
 	}
 	sl := l.laneLocked(to.service)
-	ready, why := sl.submitLocked(p, now)
+	ready, why := sl.submitLocked(p, to.policy, now)
 	l.mu.Unlock()
-	switch {
-	case why != noReason:
-		to.service.metrics.refused(why)
-		l.refuse(id, why)
-	default:
-		sl.enqueue(ready)
+	if why != noReason {
+		l.tell(to.service, []answer{{id: id, reason: why, policy: to.policy}})
+		return
 	}
+	sl.enqueue(ready)
 }
 
 // submitLocked takes p through pick, limit and break into the lane. It returns the
 // instance on whose ready queue the lane has to be put, if any.
-func (sl *sessionLane) submitLocked(p lane.Packet, now int64) (*instance, Reason) {
+func (sl *sessionLane) submitLocked(p lane.Packet, of *policy, now int64) (*instance, Reason) {
 	if sl.owner.d.stopping.Load() { // set before Run refuses what waits under the same lock
 		return nil, ReasonStopping
 	}
 	if sl.Idle() && !sl.queued && !sl.Closed(now) {
-		if why := sl.moveLocked(); why != noReason {
+		switch why := sl.moveLocked(); {
+		case why == noReason:
+			sl.unparkLocked() // whoever brought the instance is about to wake it
+		case of.holds(why):
+			return nil, sl.holdLocked(p, of, now)
+		default:
 			return nil, why
 		}
+	}
+	if sl.inst.limiter != nil && !sl.inst.limiter.Allow() {
+		return nil, ReasonInstanceRate
 	}
 	if why := sl.inst.load.admit(len(p.Payload)); why != noReason {
 		return nil, why
@@ -96,18 +108,37 @@ func (l *Lanes) Answer(service string, seq int64, attempt int32, status int32, p
 		svc.metrics.late.Inc()
 		return false
 	}
-	id, owed := sl.Lane.Answer(seq, attempt)
-	var answers []answer
-	if owed {
-		answers = append(answers, l.d.judge(id, said))
-	}
+	answers, inst, owed := sl.answerLocked(seq, attempt, said, now)
 	ready, answers := sl.nextLocked(now, answers)
 	l.mu.Unlock()
-	sl.enqueue(ready)
-	if !owed {
+	switch {
+	case !owed:
 		svc.metrics.late.Inc()
+	case !notExecuted:
+		inst.breaker.succeeded(1)
 	}
-	svc.metrics.count(answers)
-	l.deliver(answers)
+	sl.enqueue(ready)
+	l.tell(svc, answers)
 	return owed
+}
+
+// answerLocked takes in the answer to a deferred packet. It returns what the client
+// is to be told, and whose answer it was.
+func (sl *sessionLane) answerLocked(seq int64, attempt int32, s said, now int64) ([]answer, *instance, bool) {
+	inst := sl.inst
+	if s.notExecuted && sl.repeatRefusedLocked(seq, attempt, kitReason(s.reason), now) {
+		return nil, inst, true
+	}
+	var of *policy
+	doubt := lane.NotSent
+	if i, ok := sl.Find(seq, attempt); ok {
+		of, doubt = policyOf(sl.At(i).Command), sl.At(i).Doubt()
+	}
+	id, owed := sl.Lane.Answer(seq, attempt)
+	if !owed {
+		return nil, inst, false
+	}
+	a := sl.owner.d.judge(id, s)
+	a.policy = of
+	return []answer{a.afterDoubt(doubt)}, inst, true
 }

@@ -52,7 +52,8 @@ func (w *worker) forward() {
 	if r.outcome == misanswered {
 		inst.complain(err)
 	}
-	inst.breaker.record(r.outcome, len(b.packets))
+	inst.d.budget.earn(inst.d.now(), b.fresh)
+	inst.record(r, len(b.packets), time.Since(began))
 	w.settle(r)
 	if r.outcome != answered {
 		inst.log.Debug("call failed", slog.String("reason", string(r.reason)), slog.Any("error", err))
@@ -89,4 +90,26 @@ func wellFormed(reply *hf.ForwardReply, packets int) bool {
 		}
 	}
 	return true
+}
+
+// record tells the breaker what became of a call. Deferred packets count when they
+// are answered or given up; what the instance refused is neither good nor bad.
+func (i *instance) record(r result, packets int, took time.Duration) {
+	switch {
+	case r.outcome == answered:
+		ok := 0
+		for _, reply := range r.replies {
+			if !reply.Deferred && !reply.NotExecuted {
+				ok++
+			}
+		}
+		i.meter.took(took)
+		i.breaker.succeeded(ok)
+	case r.refused:
+		i.failed(refused, packets)
+	case r.outcome == unknown && r.reason == ReasonTimeout:
+		i.failed(timedOut, packets)
+	default:
+		i.failed(failed, packets)
+	}
 }

@@ -2,8 +2,9 @@ package lane
 
 // Expiry is a packet whose client must get an answer now, from the dispatcher.
 type Expiry struct {
-	ID    uint32
-	Cause Cause
+	ID      uint32
+	Cause   Cause
+	Command *Command
 }
 
 // Cause says why, and so whether the packet may have run.
@@ -11,6 +12,7 @@ type Cause uint8
 
 const (
 	// NotSent: the packet waited in the lane until its deadline. It was not run.
+	// Packets that are to be sent again expire with the cause of their doubt.
 	NotSent Cause = iota
 	// NoReply: the call that carries it has not returned in time. It may have run.
 	NoReply
@@ -18,6 +20,8 @@ const (
 	NoAnswer
 	// Gone: it was deferred by an instance that is no more. It may have run.
 	Gone
+	// Broken: the connection broke after it was sent. It may have run.
+	Broken
 )
 
 // Expire appends to dst the packets whose time has passed. What was deferred and
@@ -28,7 +32,8 @@ func (l *Lane) Expire(now int64, dst []Expiry) []Expiry {
 	dst = l.expireSent(now, dst)
 	n := 0
 	for int(l.out)+n < len(l.queue) && l.queue[int(l.out)+n].Deadline <= now {
-		dst = append(dst, Expiry{l.queue[int(l.out)+n].ID, NotSent})
+		p := &l.queue[int(l.out)+n]
+		dst = append(dst, Expiry{p.ID, p.doubt, p.Command})
 		n++
 	}
 	if n > 0 {
@@ -44,13 +49,13 @@ func (l *Lane) expireSent(now int64, dst []Expiry) []Expiry {
 		case p.is&finished != 0:
 		case p.is&deferred != 0 && l.until(p) <= now:
 			if p.is&answered == 0 {
-				dst = append(dst, Expiry{p.ID, NoAnswer})
+				dst = append(dst, Expiry{p.ID, NoAnswer, p.Command})
 			}
 			l.closed = max(l.closed, l.until(p))
 			l.finish(p)
 		case p.is&answered == 0 && p.Deadline <= now:
 			p.is |= answered // the call goes on, its reply will find nobody waiting
-			dst = append(dst, Expiry{p.ID, NoReply})
+			dst = append(dst, Expiry{p.ID, NoReply, p.Command})
 		}
 	}
 	l.compact()
@@ -66,7 +71,7 @@ func (l *Lane) Lost(dst []Expiry) []Expiry {
 			continue
 		}
 		if p.is&answered == 0 {
-			dst = append(dst, Expiry{p.ID, Gone})
+			dst = append(dst, Expiry{p.ID, Gone, p.Command})
 		}
 		l.finish(p)
 	}

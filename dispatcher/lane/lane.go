@@ -4,8 +4,9 @@
 // choice.
 //
 //	Push ──▶ waiting ──Take──▶ at the instance ──Done / Answer / Expire──▶ gone
-//	                              │        ▲
-//	                              └─Defer──┘ (the call returned, the answer comes later)
+//	            ▲                 │        ▲  │
+//	            │                 └─Defer──┘  │ (the call returned, the answer comes later)
+//	            └───────────Requeue───────────┘ (it is to be sent again)
 //
 // What it promises, and its model test checks:
 //
@@ -33,8 +34,17 @@ type Packet struct {
 	ID      uint32 // the client's number
 	Attempt int16  // how often it was sent
 	is      marks
-	Command string
+	doubt   Cause // NotSent, or why an earlier attempt may have run
+	Command *Command
 	Payload []byte // owned by the lane until the packet is gone
+}
+
+// Command is what packets of one kind share. It is not changed once a packet has it.
+type Command struct {
+	Name string
+	// Idempotent packets may be sent again when nobody knows whether they ran.
+	Idempotent bool
+	Owner      any // the caller's; the lane does not look at it
 }
 
 // marks say what is known of a packet that is at the instance.
@@ -89,6 +99,9 @@ func (l *Lane) WaitingBytes() (n int) {
 	}
 	return n
 }
+
+// Batch returns how many packets are at the instance, settled or not.
+func (l *Lane) Batch() int { return int(l.out) }
 
 // Open returns how many packets the instance may still be working on.
 func (l *Lane) Open() int { return int(l.open) }
@@ -164,21 +177,78 @@ func (l *Lane) Returned() {
 // for a batch whose outcome nobody knows.
 func (l *Lane) Unknown() { l.closed = max(l.closed, l.startBy) }
 
+// At returns packet i of the batch. It is valid until the next call.
+func (l *Lane) At(i int) *Packet { return &l.queue[i] }
+
+// Repeatable tells whether packet i of the batch may be sent again, as far as the
+// client is concerned: it still waits for an answer.
+func (l *Lane) Repeatable(i int) bool { return l.queue[i].is&(answered|finished) == 0 }
+
+// Unanswered returns the index of the last packet of the batch if it was deferred, is
+// not answered, and may be sent again though it may have run: the time until which
+// the instance might begin has passed, or it is known to be gone. Those before it
+// may not, since it may have run after them.
+func (l *Lane) Unanswered(now int64, gone bool) (i int, ok bool) {
+	if l.calling || l.out == 0 || !gone && now < l.startBy {
+		return 0, false
+	}
+	p := &l.queue[l.out-1]
+	return int(l.out) - 1, p.is == deferred && p.Deadline > now && p.Command != nil && p.Command.Idempotent
+}
+
+// Doubt returns NotSent, or why an earlier attempt at the packet may have run.
+func (p *Packet) Doubt() Cause { return p.doubt }
+
+// Requeue makes the packets of the batch from index from on wait again, in front of
+// those that wait already and with their numbers, so the order stays. None of them
+// may be answered, nor may a packet of the batch that ran come after one of them.
+// doubt is NotSent where the instance cannot have run them.
+func (l *Lane) Requeue(from int, doubt Cause) {
+	for i := from; i < int(l.out); i++ {
+		p := &l.queue[i]
+		p.is = 0
+		if doubt != NotSent {
+			p.doubt = doubt
+		}
+		l.open--
+	}
+	l.out = int32(from)
+	l.compact()
+}
+
+// Find returns the index of the packet (seq, attempt) in the batch, and whether the
+// instance may still be working on it.
+func (l *Lane) Find(seq int64, attempt int32) (i int, ok bool) {
+	if l.out == 0 {
+		return 0, false
+	}
+	// The numbers of a batch rise, mostly by one: a gap is what was requeued and dropped.
+	at := min(seq-l.queue[0].Seq, int64(l.out)-1)
+	for at > 0 && l.queue[at].Seq > seq {
+		at--
+	}
+	if at < 0 {
+		return 0, false
+	}
+	p := &l.queue[at]
+	return int(at), p.Seq == seq && int32(p.Attempt) == attempt && p.is&finished == 0
+}
+
+// Refused tells whether packet i, which the instance has just refused to run, may
+// be requeued: it is the last of the batch, was deferred, and its client waits.
+func (l *Lane) Refused(i int) bool {
+	return !l.calling && i == int(l.out)-1 && l.queue[i].is == deferred
+}
+
 // Answer says that the instance answered the packet (seq, attempt) outside the
 // call. owed tells whether the client still waits for an answer to id; false
 // means that the answer is late: nobody waits for it any more.
 func (l *Lane) Answer(seq int64, attempt int32) (id uint32, owed bool) {
-	if l.out == 0 {
-		return 0, false
-	}
-	i := seq - l.queue[0].Seq // the packets of a batch have consecutive numbers
-	if i < 0 || i >= int64(l.out) {
+	i, ok := l.Find(seq, attempt)
+	if !ok {
 		return 0, false
 	}
 	p := &l.queue[i]
-	if int32(p.Attempt) != attempt || p.is&finished != 0 {
-		return 0, false
-	}
 	id, owed = p.ID, p.is&answered == 0
 	if l.calling {
 		p.is |= answered // the call's reply still has to come
@@ -198,16 +268,32 @@ func (l *Lane) End() (waiting, open int) {
 	return waiting, open
 }
 
-// DropWaiting removes the packets that wait and returns their ids, in order. Each
-// is owed an answer; none was run.
-func (l *Lane) DropWaiting() (ids []uint32) {
-	for i := range l.queue[l.out:] {
-		ids = append(ids, l.queue[int(l.out)+i].ID)
+// Each calls f with every packet whose client still waits.
+func (l *Lane) Each(f func(*Packet)) {
+	for i := range l.queue {
+		if p := &l.queue[i]; p.is&answered == 0 {
+			f(p)
+		}
 	}
-	if len(ids) > 0 {
-		l.drop(int(l.out), len(ids))
+}
+
+// DropWaiting removes the packets that wait, other than those that keep wants to
+// stay, and appends them to dst, in order. Each is owed an answer; none was run by
+// the attempt that did not happen, and Cause says whether by an earlier one. A nil
+// keep keeps none.
+func (l *Lane) DropWaiting(keep func(*Packet) bool, dst []Expiry) []Expiry {
+	kept := int(l.out)
+	for i := int(l.out); i < len(l.queue); i++ {
+		p := &l.queue[i]
+		if keep != nil && keep(p) {
+			l.queue[kept] = *p
+			kept++
+			continue
+		}
+		dst = append(dst, Expiry{p.ID, p.doubt, p.Command})
 	}
-	return ids
+	l.drop(kept, len(l.queue)-kept)
+	return dst
 }
 
 // finish marks p as settled on both sides.

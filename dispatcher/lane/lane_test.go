@@ -142,14 +142,14 @@ func TestExpiry(t *testing.T) {
 	if got := waiting.Expire(99, nil); len(got) != 0 {
 		t.Errorf("Expire before the deadline = %v", got)
 	}
-	if got := waiting.Expire(100, nil); !slices.Equal(got, []Expiry{{1, NotSent}, {2, NotSent}}) {
+	if got := waiting.Expire(100, nil); !slices.Equal(got, []Expiry{{1, NotSent, nil}, {2, NotSent, nil}}) {
 		t.Errorf("Expire of waiting packets = %v", got)
 	}
 
 	calling := newLane(10)
 	push(t, calling, 1)
 	calling.Take(150, 10, 1000)
-	if got := calling.Expire(100, nil); !slices.Equal(got, []Expiry{{1, NoReply}}) {
+	if got := calling.Expire(100, nil); !slices.Equal(got, []Expiry{{1, NoReply, nil}}) {
 		t.Errorf("Expire of a packet in a call = %v", got)
 	}
 	if calling.Idle() {
@@ -167,7 +167,7 @@ func TestExpiry(t *testing.T) {
 	if next := late.Next(0); next != 50 {
 		t.Errorf("Next with a deferred packet = %d, want 50", next)
 	}
-	if got := late.Expire(50, nil); !slices.Equal(got, []Expiry{{1, NoAnswer}}) {
+	if got := late.Expire(50, nil); !slices.Equal(got, []Expiry{{1, NoAnswer, nil}}) {
 		t.Errorf("Expire of a deferred packet = %v", got)
 	}
 	if !late.Sendable(50) {
@@ -207,7 +207,7 @@ func TestLost(t *testing.T) {
 	l.Done(1)
 	l.Unknown()
 	l.Returned()
-	if got := l.Lost(nil); !slices.Equal(got, []Expiry{{1, Gone}}) {
+	if got := l.Lost(nil); !slices.Equal(got, []Expiry{{1, Gone, nil}}) {
 		t.Errorf("Lost = %v", got)
 	}
 	if !l.Sendable(0) {

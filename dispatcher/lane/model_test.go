@@ -20,9 +20,14 @@ type model struct {
 	call     bool
 	deferred map[int]bool // indexes of batch whose answer is to come
 	lastSeq  int64
-	closed   int64 // nothing may be taken before
+	seqs     map[uint32]int64 // of those that were taken
+	attempts map[uint32]int16
+	closed   int64           // nothing may be taken before
+	doubted  map[uint32]bool // sent again after an attempt that may have run
 	ended    bool
 }
+
+var modelCommands = [2]Command{{Name: "once"}, {Name: "again", Idempotent: true}}
 
 const (
 	modelLimit   = 8
@@ -47,7 +52,7 @@ func (m *model) expired(t *rapid.T, es []Expiry) {
 	for _, e := range es {
 		m.answer(t, e.ID, "expired")
 		waits := len(m.pushed) > 0 && m.pushed[0] == e.ID
-		if (e.Cause == NotSent) != waits {
+		if (e.Cause == NotSent) != (waits && !m.doubted[e.ID]) {
 			t.Fatalf("packet %d expired as %d; at the head of those that wait: %v", e.ID, e.Cause, waits)
 		}
 		if waits {
@@ -58,7 +63,7 @@ func (m *model) expired(t *rapid.T, es []Expiry) {
 
 func (m *model) push(t *rapid.T) {
 	m.nextID++
-	ok := m.lane.Push(Packet{ID: m.nextID, Deadline: m.now + modelRequest, Payload: []byte{1}})
+	ok := m.lane.Push(Packet{ID: m.nextID, Command: &modelCommands[m.nextID%3/2], Deadline: m.now + modelRequest, Payload: []byte{1}})
 	if m.ended && ok {
 		t.Fatal("Push after End")
 	}
@@ -81,9 +86,14 @@ func (m *model) take(t *rapid.T) {
 		t.Fatalf("Take = %d packets of %d", len(got), len(m.pushed))
 	}
 	for i, p := range got {
-		m.lastSeq++
-		if p.ID != m.pushed[i] || p.Seq != m.lastSeq || p.Attempt != 1 {
-			t.Fatalf("packet %d of the batch = id %d seq %d attempt %d, want id %d seq %d", i, p.ID, p.Seq, p.Attempt, m.pushed[i], m.lastSeq)
+		if m.seqs[p.ID] == 0 {
+			m.lastSeq++
+			m.seqs[p.ID] = m.lastSeq
+		}
+		m.attempts[p.ID]++
+		if p.ID != m.pushed[i] || p.Seq != m.seqs[p.ID] || p.Attempt != m.attempts[p.ID] {
+			t.Fatalf("packet %d of the batch = id %d seq %d attempt %d, want id %d seq %d attempt %d",
+				i, p.ID, p.Seq, p.Attempt, m.pushed[i], m.seqs[p.ID], m.attempts[p.ID])
 		}
 	}
 	m.batch = append([]Packet(nil), got...)
@@ -101,6 +111,7 @@ func (m *model) reply(t *rapid.T) {
 		return
 	}
 	unknown := rapid.Bool().Draw(t, "unknown")
+	m.requeue(rapid.IntRange(0, len(m.batch)).Draw(t, "again"), unknown)
 	for i := range m.batch {
 		if !unknown && rapid.Bool().Draw(t, "defer") {
 			m.lane.Defer(i)
@@ -118,6 +129,45 @@ func (m *model) reply(t *rapid.T) {
 		m.closed = max(m.closed, m.startBy())
 	}
 	m.lane.Returned()
+}
+
+// requeue sends up to n packets at the end of the batch again.
+func (m *model) requeue(n int, unknown bool) {
+	from := len(m.batch)
+	for ; n > 0 && m.lane.Repeatable(from-1); n-- {
+		from--
+	}
+	doubt := NotSent
+	if unknown {
+		doubt = NoReply
+	}
+	m.lane.Requeue(from, doubt)
+	var again []uint32
+	for _, p := range m.batch[from:] {
+		again = append(again, p.ID)
+		if unknown {
+			m.doubted[p.ID] = true
+		}
+	}
+	m.pushed = append(again, m.pushed...)
+	m.batch = m.batch[:from]
+}
+
+// requeueDeferred sends again what nobody answers, as for an instance that is gone.
+func (m *model) requeueDeferred(t *rapid.T) {
+	i, ok := m.lane.Unanswered(m.now, rapid.Bool().Draw(t, "gone"))
+	if !ok {
+		return
+	}
+	id := m.lane.At(i).ID
+	if _, owed := m.owed[id]; !owed || !m.deferred[i] || m.call || i != len(m.batch)-1 {
+		t.Fatalf("packet %d would be sent again; owed: %v, deferred: %v", id, owed, m.deferred[i])
+	}
+	m.doubted[id] = true
+	delete(m.deferred, i)
+	m.lane.Requeue(i, Gone)
+	m.pushed = append([]uint32{id}, m.pushed...)
+	m.batch = m.batch[:i]
 }
 
 func (m *model) startBy() int64 { return m.lane.startBy }
@@ -166,14 +216,27 @@ func (m *model) lost(t *rapid.T) {
 }
 
 func (m *model) dropWaiting(t *rapid.T) {
-	got := m.lane.DropWaiting()
-	if !slices.Equal(got, m.pushed) {
-		t.Fatalf("DropWaiting = %v, want %v", got, m.pushed)
+	odd := rapid.Bool().Draw(t, "keep odd")
+	keep := func(p *Packet) bool { return odd && p.ID%2 == 1 }
+	var want, kept, got []uint32
+	for _, id := range m.pushed {
+		if odd && id%2 == 1 {
+			kept = append(kept, id)
+		} else {
+			want = append(want, id)
+		}
 	}
-	for _, id := range got {
-		m.answer(t, id, "dropped")
+	for _, e := range m.lane.DropWaiting(keep, nil) {
+		got = append(got, e.ID)
+		if (e.Cause == NotSent) == m.doubted[e.ID] {
+			t.Fatalf("packet %d dropped as %d, doubted: %v", e.ID, e.Cause, m.doubted[e.ID])
+		}
+		m.answer(t, e.ID, "dropped")
 	}
-	m.pushed = nil
+	if !slices.Equal(got, want) {
+		t.Fatalf("DropWaiting = %v, want %v", got, want)
+	}
+	m.pushed = kept
 }
 
 func (m *model) end(*rapid.T) {
@@ -202,10 +265,11 @@ func (m *model) check(t *rapid.T) {
 // TestModel runs random histories against the promises of the package comment.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{lane: newLane(modelLimit), now: 1, owed: map[uint32]int64{}, answered: map[uint32]bool{}, deferred: map[int]bool{}}
+		m := &model{lane: newLane(modelLimit), now: 1, owed: map[uint32]int64{}, answered: map[uint32]bool{}, deferred: map[int]bool{},
+			seqs: map[uint32]int64{}, attempts: map[uint32]int16{}, doubted: map[uint32]bool{}}
 		actions := map[string]func(*rapid.T){
 			"push": m.push, "push again": m.push, "take": m.take, "reply": m.reply,
-			"answer": m.answerDeferred, "pass": m.pass, "lost": m.lost, "drop": m.dropWaiting, "": m.check,
+			"answer": m.answerDeferred, "pass": m.pass, "lost": m.lost, "drop": m.dropWaiting, "again": m.requeueDeferred, "": m.check,
 		}
 		if rapid.Bool().Draw(t, "may end") {
 			actions["end"] = m.end
