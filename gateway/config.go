@@ -71,7 +71,8 @@ type LimitsConfig struct {
 	// FrameBytes is the longest frame, in either direction.
 	FrameBytes int `koanf:"frame_bytes"`
 	// OutboundBytes bounds what waits for a slow client; beyond it the client
-	// is cut.
+	// is cut. Answers to requests may exceed it by window times frame_bytes,
+	// since a client that keeps to its window has asked for them.
 	OutboundBytes int `koanf:"outbound_bytes"`
 	// WriteTimeout cuts a client that takes nothing for this long while
 	// something waits for it.
@@ -165,7 +166,7 @@ func (c SessionConfig) validate() error {
 }
 
 func (c LimitsConfig) validate() error {
-	errs := []error{c.transport().Validate()}
+	errs := []error{c.transport(0).Validate()}
 	add := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	if c.KeptPushes < 1 || c.KeptPushes > 1<<20 {
 		add("kept_pushes: %d, want 1 to %d", c.KeptPushes, 1<<20)
@@ -179,9 +180,10 @@ func (c LimitsConfig) validate() error {
 	return errors.Join(errs...)
 }
 
-func (c LimitsConfig) transport() transport.Limits {
+func (c LimitsConfig) transport(window int) transport.Limits {
 	return transport.Limits{
-		FrameBytesMax: c.FrameBytes, OutboundBytesMax: c.OutboundBytes, WriteTimeout: c.WriteTimeout,
+		FrameBytesMax: c.FrameBytes, OutboundBytesMax: c.OutboundBytes, ReplyBytesMax: window * c.FrameBytes,
+		WriteTimeout: c.WriteTimeout,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/gateway/session"
+	"github.com/holdfast-io/holdfast/gateway/transport"
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
 
@@ -32,6 +33,7 @@ func (s *Server) drain(ctx context.Context) {
 		return true
 	})
 	s.log.Info("draining", "sessions", len(all), "window", s.cfg.Drain.Window)
+	s.eachHandshake((*handshake).sendAway)
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	s.sendAway(ctx, all)
 	// Those that were being let in when the drain began.
@@ -39,8 +41,20 @@ func (s *Server) drain(ctx context.Context) {
 		one.Close(wire.CloseDraining, "the gateway has left", goAway(wire.CloseDraining, "draining", 0, reconnectAfter()))
 		return true
 	})
+	s.eachHandshake((*handshake).cut)
 	s.awaitClosed(ctx)
 	s.log.Info("drained", "connections_left", s.connections())
+}
+
+// eachHandshake calls fn for the connections that have no session yet.
+func (s *Server) eachHandshake(fn func(*handshake)) {
+	for _, l := range s.listeners {
+		l.Each(func(c *transport.Conn) {
+			if h, ok := c.Receiver().(*handshake); ok {
+				fn(h)
+			}
+		})
+	}
 }
 
 // sendAway works through all in two fronts: GOAWAY at the first, CLOSE a grace
@@ -56,7 +70,7 @@ func (s *Server) sendAway(ctx context.Context, all []*session.Session) {
 	for closed < len(all) {
 		elapsed := time.Since(started)
 		for due := share(len(all), elapsed, spread); warned < due; warned++ {
-			all[warned].GoAway(goAway(wire.CloseDraining, "draining", grace, reconnectAfter()))
+			all[warned].GoAway(goAway(wire.CloseDraining, "draining", grace, reconnectWithin(grace)))
 		}
 		for due := min(share(len(all), elapsed-grace, spread), warned); closed < due; closed++ {
 			all[closed].Close(wire.CloseDraining, "the gateway has left")

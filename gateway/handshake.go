@@ -48,6 +48,11 @@ func (h *handshake) Receive(f wire.Frame) {
 		h.refuse(wire.CloseProtocolError, "hello: malformed", 0)
 		return
 	}
+	if hello.Ticket != "" {
+		// No key is known to this gateway, so no ticket is right.
+		h.refuse(wire.CloseTicketInvalid, "ticket: not issued for this gateway", 0)
+		return
+	}
 	if hello.Resume != nil && !hello.HasToken {
 		h.refuse(wire.CloseSessionExpired, "the session cannot be resumed", 0)
 		return
@@ -123,6 +128,26 @@ func (h *handshake) refuse(code wire.CloseCode, reason string, retryAfter time.D
 	default:
 		h.conn.CloseWith(code, reason)
 	}
+}
+
+// sendAway tells a client that has begun to log in that the gateway is leaving.
+// One whose login is being judged is closed with the sessions.
+func (h *handshake) sendAway() {
+	h.mu.Lock()
+	judged := h.hello
+	h.mu.Unlock()
+	if !judged && h.conn.GotBytes() {
+		h.refuse(wire.CloseDraining, "the gateway is leaving", reconnectAfter())
+	}
+}
+
+// cut ends a connection that has still not logged in.
+func (h *handshake) cut() {
+	if h.conn.GotBytes() {
+		h.sendAway()
+		return
+	}
+	h.conn.Abort()
 }
 
 // Closed forwards to the session when the connection went just as it was

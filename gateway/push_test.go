@@ -288,10 +288,13 @@ func TestSlowReader(t *testing.T) {
 	if sent == 2000 {
 		t.Fatal("64 MB went to a client that reads nothing")
 	}
-	// A transient push is dropped, the client stays; an answer is not dropped.
+	// A transient push is dropped and the client stays; a reliable one is not
+	// dropped, so it cuts.
 	other.wantEcho(1)
-	slow.send(request(1, "echo.say", payload), request(2, "echo.say", payload), request(3, "echo.say", payload), request(4, "echo.say", payload))
-	eventually(t, "it is being cut", func() bool {
+	if res := push(t, c, item(toUID("slow"), payload, true)); res[0].Refusal != holdfast.PushRefusal_QUEUE_FULL {
+		t.Errorf("a reliable push behind a full queue: %+v", res[0])
+	}
+	eventually(t, "the session is over", func() bool {
 		return push(t, c, item(toUID("slow"), "x", true))[0].Refusal == holdfast.PushRefusal_NO_SESSION
 	})
 	other.wantEcho(2)

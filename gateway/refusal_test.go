@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/holdfast-io/holdfast/gateway"
 	"github.com/holdfast-io/holdfast/gateway/wire"
+	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
 )
 
 // TestRefusals walks through every refusal of docs/protocol.md sections 2 and 3
@@ -45,6 +48,7 @@ func TestRefusals(t *testing.T) {
 		{"attrs over 1 KiB", false, hi(`{"protocol":1,"attrs":{"k":"` + strings.Repeat("x", 1024) + `"}}`), wire.CloseProtocolError},
 		{"device class that is none", false, hi(`{"protocol":1,"device":{"id":"d","class":"toaster"}}`), wire.CloseProtocolError},
 		{"resume without a token", false, hi(`{"protocol":1,"resume":{"session":"s","secret":"x","seq":0}}`), wire.CloseSessionExpired},
+		{"a ticket that nobody issued", false, hi(`{"protocol":1,"token":"u1","ticket":"garbage"}`), wire.CloseTicketInvalid},
 		{"refused by the backend", false, hi(`{"protocol":1,"token":"refuse:4502"}`), wire.CloseUnauthenticated},
 		{"backend unavailable", false, hi(`{"protocol":1,"token":"refuse:4007"}`), wire.CloseBackendUnavailable},
 
@@ -111,6 +115,77 @@ func TestRefusedWhileSendingOn(t *testing.T) {
 	junk := append(frame(0xFF), bytes.Repeat([]byte{0xFF}, 100<<10)...)
 	p.raw(junk)
 	p.wantClose(wire.CloseProtocolError)
+}
+
+// TestFloodAfterClose: who goes on sending after its CLOSE is cut, before and
+// after HELLO, and everybody else is served as before.
+func TestFloodAfterClose(t *testing.T) {
+	gw := start(t)
+	witness := gw.login("witness")
+	flood := append(frame(0x0B), bytes.Repeat([]byte{0xFF}, 600<<10)...)
+	for i := range 6 {
+		p := gw.dial()
+		if i%2 == 1 {
+			p.send(hello("u1"))
+			p.next()
+		}
+		_ = p.SetWriteDeadline(time.Now().Add(deadline))
+		for b := flood; len(b) > 0; { // the gateway may reset it before all is sent
+			n, err := p.Write(b[:min(len(b), 16<<10)])
+			if err != nil {
+				break
+			}
+			b = b[n:]
+		}
+		witness.wantEcho(uint32(i + 1))
+		gw.login("newcomer").wantEcho(1)
+	}
+	eventually(t, "the floods are gone", func() bool { return openConnections(t, gw.reg) == 7 })
+}
+
+// openConnections reads the gauge.
+func openConnections(t *testing.T, reg *prometheus.Registry) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "holdfast_gateway_connections_open" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("no gauge of open connections")
+	return 0
+}
+
+// TestAnswersWithinWindow: a client that reads is never cut for answers that it
+// asked for within its window, however large they are together.
+func TestAnswersWithinWindow(t *testing.T) {
+	gw := start(t)
+	c := gw.backend()
+	p := gw.login("u1")
+	payload := strings.Repeat("x", 60<<10)
+	for id := uint32(1); id <= 64; id++ {
+		p.send(request(id, "hold.big", ""))
+	}
+	lanes := gw.disp.of("u1")
+	eventually(t, "all wait", func() bool { return len(lanes.submitted()) == 64 })
+	var all []*holdfast.DeferredReply
+	for id := int64(1); id <= 64; id++ {
+		all = append(all, &holdfast.DeferredReply{
+			Session: lanes.origin.Session, Service: "test", Seq: id, Attempt: 1, Reply: &holdfast.Reply{Payload: []byte(payload)},
+		})
+	}
+	if r, err := c.Reply(t.Context(), &holdfast.ReplyRequest{Replies: all}); err != nil || r.Accepted != 64 {
+		t.Fatalf("Reply = %v, %v", r, err)
+	}
+	for id := uint32(1); id <= 64; id++ {
+		if f := p.next(); f.Type != wire.TypeReply || f.ID != id || len(f.Payload) != len(payload) {
+			t.Fatalf("came %s id %d with %d bytes, want reply %d", f.Type, f.ID, len(f.Payload), id)
+		}
+	}
+	p.wantEcho(65)
 }
 
 func TestRequestIDs(t *testing.T) {

@@ -72,7 +72,7 @@ func (s *Server) Listen() error {
 	}
 	s.rpc = rpc
 	for _, cfg := range s.cfg.Listeners {
-		l, err := transport.Listen(cfg, s.cfg.Limits.transport(), s.accept, s.transport)
+		l, err := transport.Listen(cfg, s.cfg.Limits.transport(s.cfg.Session.Window), s.accept, s.transport)
 		if err != nil {
 			s.Close()
 			return err
@@ -158,8 +158,8 @@ func (s *Server) Run(ctx context.Context, disp Dispatcher) error {
 	})
 	err := g.Wait()
 	s.accepting.Store(false)
+	s.logins.Wait() // one that is let in now finds its connection gone
 	s.endAll()
-	s.logins.Wait()
 	return err
 }
 

@@ -243,7 +243,8 @@ func TestDrain(t *testing.T) {
 	for i := range 40 {
 		peers = append(peers, gw.login(fmt.Sprint("u", i)))
 	}
-	late := gw.dial()
+	late, half, silent := gw.dial(), gw.dial(), gw.dial()
+	half.raw([]byte{0, 0, 0, 40, 1})
 	if err := gw.srv.Ready(); err != nil {
 		t.Errorf("Ready = %v before the drain", err)
 	}
@@ -252,6 +253,9 @@ func TestDrain(t *testing.T) {
 	late.send(hello("late"))
 	if before := late.wantClose(wire.CloseDraining); len(before) != 1 || before[0].Type != wire.TypeGoAway {
 		t.Errorf("the newcomer got %v before CLOSE, want GOAWAY", before)
+	}
+	if before := half.wantClose(wire.CloseDraining); len(before) != 1 || before[0].Type != wire.TypeGoAway {
+		t.Errorf("the client amid its HELLO got %v before CLOSE, want GOAWAY", before)
 	}
 	results := make(chan string)
 	for i, p := range peers {
@@ -265,6 +269,9 @@ func TestDrain(t *testing.T) {
 		t.Errorf("the clients saw %v, want half to leave and half to be closed", got)
 	}
 	gw.end()
+	if f, err := silent.read(deadline); err == nil {
+		t.Errorf("the silent client got %s, want the end", f.Type)
+	}
 	if n := gw.srv.Sessions(); n != 0 {
 		t.Errorf("%d sessions after Run", n)
 	}
@@ -285,7 +292,7 @@ func (p *peer) leave(byItself bool) string {
 		switch f.Type {
 		case wire.TypeGoAway:
 			g, err := wire.ParseGoAway(f.Payload)
-			if err != nil || g.Code != wire.CloseDraining || g.DeadlineMS != 500 || g.ReconnectAfterMS <= 0 {
+			if err != nil || g.Code != wire.CloseDraining || g.DeadlineMS != 500 || g.ReconnectAfterMS <= 0 || g.ReconnectAfterMS >= g.DeadlineMS {
 				return describe(f)
 			}
 			saw = append(saw, "goaway")

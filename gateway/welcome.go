@@ -21,6 +21,12 @@ func reconnectAfter() time.Duration {
 	return minReconnectAfter + rand.N(reconnectJitter)
 }
 
+// reconnectWithin is a wait that leaves a client the time to leave before its
+// connection is closed.
+func reconnectWithin(grace time.Duration) time.Duration {
+	return max(min(reconnectAfter(), rand.N(grace/2+1)), time.Millisecond)
+}
+
 // newSession makes the session of a login that was let in.
 func (s *Server) newSession(l Login, v Verdict) *session.Session {
 	window := s.cfg.Session.Window

@@ -36,7 +36,7 @@ func (c *Conn) CloseWith(code wire.CloseCode, reason string, before ...wire.Fram
 	// A trimmed reason always encodes.
 	_ = c.appendLocked(&wire.Frame{Type: wire.TypeClose, Code: code, Reason: []byte(wire.TrimReason(reason))})
 	c.listener.wheel.Set(&c.timer, c, c.closeBy)
-	if !c.writing && !c.waiting {
+	if c.writing == 0 && !c.waiting {
 		c.writeLocked()
 	}
 	return true
@@ -76,8 +76,15 @@ func (c *Conn) lingerLocked() {
 	c.listener.wheel.Set(&c.timer, c, c.closeBy)
 }
 
-// Abort closes the connection at once. What was queued is lost. It must not be
-// called with a lock held that the Receiver's Closed takes.
+// Abort cuts the connection. What was queued is lost. It does not close the
+// descriptor itself: netpoll's Close, called while the poller is in one of our
+// inline handlers, runs the close callback inside that handler, where freeing
+// the poller's operator waits for the poller, which is itself. The poller sees
+// the shut socket after the handler and closes it then.
 func (c *Conn) Abort() {
-	_ = c.nc.Close() // its only error is that it was closed before
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != phaseGone {
+		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR) // its only error is that the peer was faster
+	}
 }

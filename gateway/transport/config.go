@@ -71,6 +71,9 @@ type Limits struct {
 	FrameBytesMax int
 	// OutboundBytesMax bounds what waits for a slow client.
 	OutboundBytesMax int
+	// ReplyBytesMax is what answers may wait beyond that: a client that keeps to
+	// its window has asked for them all.
+	ReplyBytesMax int
 	// WriteTimeout cuts a client that reads nothing for this long while
 	// something waits for it.
 	WriteTimeout time.Duration

@@ -40,6 +40,8 @@ type Conn struct {
 	fd       int
 	remote   netip.AddrPort
 
+	next, prev *Conn // in the listener's list, guarded by its lock
+
 	receiver atomic.Pointer[Receiver]
 	timer    wheel.Timer
 	lastRead atomic.Int64 // wheel time at which bytes came last
@@ -54,7 +56,7 @@ type Conn struct {
 	// the writing side
 	mu           sync.Mutex
 	out          *outbound // nil while nothing waits
-	writing      bool      // somebody is in write(2) without mu
+	writing      int       // bytes that somebody is in write(2) with, without mu
 	waiting      bool      // the writable loop will continue
 	watched      bool      // the writable loop knows the descriptor
 	waitingSince int64     // wheel time of the last progress of a queue that waits; 0: none waits
@@ -95,6 +97,9 @@ func (c *Conn) GotBytes() bool { return c.gotBytes.Load() }
 // SetReceiver hands the connection over to r. Frames that come later go to r;
 // call it from Receive, or while the connection is held.
 func (c *Conn) SetReceiver(r Receiver) { c.receiver.Store(&r) }
+
+// Receiver is who takes what the connection brings now.
+func (c *Conn) Receiver() Receiver { return *c.receiver.Load() }
 
 // WakeAt asks for Receiver.Expire at a time of the wheel's clock that may be
 // earlier than what Expire returned last.
@@ -146,7 +151,7 @@ func (c *Conn) Expire(now int64) int64 {
 func (c *Conn) gone(netpoll.Connection) error {
 	c.mu.Lock()
 	c.phase = phaseGone
-	for c.writing { // write(2) does not block, so this lasts microseconds
+	for c.writing > 0 { // write(2) does not block, so this lasts microseconds
 		c.mu.Unlock()
 		runtime.Gosched()
 		c.mu.Lock()

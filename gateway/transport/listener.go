@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 
 // shutdownTimeout bounds how long netpoll may take to let go of connections.
 const shutdownTimeout = 5 * time.Second
+
+// shutdownTick is how often it is looked at whether they are gone.
+const shutdownTick = 5 * time.Millisecond
 
 // Acceptor gives each new connection its first receiver. It is called before
 // the connection is read, inline in the poller, so it must not block.
@@ -33,7 +37,11 @@ type Listener struct {
 	log      *slog.Logger
 	writable *writable
 	ln       *endpoint.Listener
-	open     atomic.Int64
+	stopping atomic.Bool // whoever is accepted now is cut
+
+	mu    sync.Mutex // guards the following
+	conns *Conn      // first of all connections, those that are being closed included
+	open  int64
 }
 
 // Listen binds cfg.Address, so that an address in use is an error here and not
@@ -108,11 +116,18 @@ func (l *Listener) Run(ctx context.Context) error {
 	return err
 }
 
-// shutdown stops loop. A Shutdown that comes before Serve has begun does
-// nothing, so it is repeated until Serve returns.
+// shutdown cuts every connection and then stops loop. netpoll must not be left
+// to close connections itself, for the reason that Abort gives. A Shutdown that
+// comes before Serve has begun does nothing, so it is repeated until Serve
+// returns.
 func (l *Listener) shutdown(loop netpoll.EventLoop, served <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
+	l.stopping.Store(true)
+	for ctx.Err() == nil && l.Open() > 0 {
+		l.Each((*Conn).Abort)
+		time.Sleep(shutdownTick)
+	}
 	for {
 		if err := loop.Shutdown(ctx); err != nil {
 			return fmt.Errorf("listener %s: shut down: %w", l.cfg.Address, err)
@@ -122,7 +137,7 @@ func (l *Listener) shutdown(loop netpoll.EventLoop, served <-chan struct{}) erro
 			return nil
 		case <-ctx.Done():
 			return fmt.Errorf("listener %s: shut down: %w", l.cfg.Address, ctx.Err())
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(shutdownTick):
 		}
 	}
 }
@@ -138,17 +153,59 @@ func (l *Listener) prepare(nc netpoll.Connection) context.Context {
 	c.lastRead.Store(l.wheel.Now())
 	l.metrics.accepted.Inc()
 	l.metrics.open.Inc()
-	l.open.Add(1)
+	l.remember(c)
 	c.SetReceiver(l.accept(c))
 	_ = nc.AddCloseCallback(c.gone) // its only error is a nil callback
+	if l.stopping.Load() {
+		c.Abort()
+	}
 	return &connContext{Context: context.Background(), conn: c}
 }
 
+func (l *Listener) remember(c *Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.next = l.conns
+	if c.next != nil {
+		c.next.prev = c
+	}
+	l.conns = c
+	l.open++
+}
+
 // forget is called once for each connection that prepare has seen.
-func (l *Listener) forget(*Conn) {
+func (l *Listener) forget(c *Conn) {
 	l.metrics.open.Dec()
-	l.open.Add(-1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.conns = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+	l.open--
 }
 
 // Open is how many connections there are, those that are being closed included.
-func (l *Listener) Open() int64 { return l.open.Load() }
+func (l *Listener) Open() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open
+}
+
+// Each calls fn for every connection, without a lock held.
+func (l *Listener) Each(fn func(*Conn)) {
+	l.mu.Lock()
+	all := make([]*Conn, 0, l.open)
+	for c := l.conns; c != nil; c = c.next {
+		all = append(all, c)
+	}
+	l.mu.Unlock()
+	for _, c := range all {
+		fn(c)
+	}
+}

@@ -36,8 +36,15 @@ func (c *Conn) Queue(f wire.Frame) bool {
 	if c.phase != phaseOpen {
 		return true
 	}
-	if !c.roomLocked(len(f.Payload)) {
+	limit := c.listener.limits.OutboundBytesMax
+	if f.Type == wire.TypeReply {
+		limit += c.listener.limits.ReplyBytesMax
+	}
+	if !c.roomLocked(len(f.Payload), limit) {
 		return false
+	}
+	if c.phase != phaseOpen { // it may have changed during a write
+		return true
 	}
 	if err := c.appendLocked(&f); err != nil {
 		c.listener.log.Error("a frame of ours does not encode", "type", f.Type, "error", err)
@@ -53,20 +60,35 @@ func (c *Conn) QueueEncoded(b []byte) bool {
 	if c.phase != phaseOpen {
 		return true
 	}
-	if !c.roomLocked(len(b)) {
+	if !c.roomLocked(len(b), c.listener.limits.OutboundBytesMax) {
 		return false
+	}
+	if c.phase != phaseOpen { // it may have changed during a write
+		return true
 	}
 	c.lendLocked()
 	c.out.b = append(c.out.b, b...)
 	return true
 }
 
-// roomLocked judges n more bytes. A frame that finds the queue empty is always
-// taken: the bound is on what a slow client lets pile up, and a frame has a
-// bound of its own.
-func (c *Conn) roomLocked(n int) bool {
-	waiting := c.queuedLocked()
-	return waiting == 0 || waiting+n <= c.listener.limits.OutboundBytesMax
+// roomLocked makes room for n more bytes under limit, by writing if need be: a
+// run of frames that is queued before its Flush must not look like a slow
+// client. A frame that finds the queue empty is always taken: the bound is on
+// what a slow client lets pile up, and a frame has a bound of its own.
+func (c *Conn) roomLocked(n, limit int) bool {
+	if c.fitsLocked(n, limit) {
+		return true
+	}
+	if c.writing == 0 && !c.waiting {
+		c.writeLocked()
+	}
+	return c.phase != phaseOpen || c.fitsLocked(n, limit)
+}
+
+// fitsLocked does not count what is in write(2) just now: the socket may take it.
+func (c *Conn) fitsLocked(n, limit int) bool {
+	piled := c.queuedLocked() - c.writing
+	return piled <= 0 || piled+n <= limit
 }
 
 // Encoding is how frames are encoded on this connection.
@@ -116,7 +138,7 @@ func (c *Conn) dropOutLocked() {
 func (c *Conn) Flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.writing || c.waiting {
+	if c.writing > 0 || c.waiting {
 		return
 	}
 	c.writeLocked()
@@ -127,11 +149,11 @@ func (c *Conn) Flush() {
 func (c *Conn) writeLocked() {
 	for c.queuedLocked() > 0 {
 		b := c.out.b[c.out.off:]
-		c.writing = true
+		c.writing = len(b)
 		c.mu.Unlock()
 		n, err := write(c.fd, b)
 		c.mu.Lock()
-		c.writing = false
+		c.writing = 0
 		if c.phase == phaseGone {
 			return
 		}
