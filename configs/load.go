@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/v2"
@@ -55,19 +56,26 @@ func load(role Role, defaults any, src Sources, data []byte) (any, error) {
 	l.flags(src.Flags)
 
 	out := reflect.New(reflect.TypeOf(defaults)).Elem()
+	out.Set(reflect.ValueOf(defaults)) // what cannot be decoded keeps its default
 	d := decoder{at: l.at}
 	d.section(nil, l.k.Raw(), out)
 	l.problems = append(l.problems, d.problems...)
-	if len(l.problems) == 0 {
-		// Combinations are judged only when every single value is right: else
-		// one mistake would be reported twice.
-		l.problems = validate(out, l.at, role)
-	}
+	l.problems = append(l.problems, news(l.problems, validate(out, l.at, role))...)
 	if len(l.problems) > 0 {
 		sortProblems(l.problems)
 		return nil, &Error{Problems: l.problems}
 	}
 	return out.Interface(), nil
+}
+
+// news drops the findings about values that have a problem already: what stands
+// there is not what the operator wrote.
+func news(known, found []Problem) []Problem {
+	return slices.DeleteFunc(found, func(f Problem) bool {
+		return slices.ContainsFunc(known, func(k Problem) bool {
+			return k.Key != "" && (f.Key == k.Key || strings.HasPrefix(f.Key, k.Key+".") || strings.HasPrefix(f.Key, k.Key+"["))
+		})
+	})
 }
 
 // loader lays the layers over each other and remembers where each value stands.

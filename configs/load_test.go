@@ -227,6 +227,19 @@ func TestAllMistakesTogether(t *testing.T) {
 	}
 }
 
+// TestUnreadableAndImpossibleTogether checks that a value that cannot be read does
+// not hide one that cannot work, and is not reported twice.
+func TestUnreadableAndImpossibleTogether(t *testing.T) {
+	_, err := loadSample("bogus: 1\nlimits:\n  window: lots\n  wait: -1s\n", nil, Flags{})
+	want := `3 mistakes in the configuration:
+  f.yaml:1: bogus: unknown key
+  f.yaml:3: limits.window: want a whole number, got "lots"
+  f.yaml:4: limits.wait: -1s, want 0 or more`
+	if err == nil || err.Error() != want {
+		t.Errorf("load = %v\nwant %v", err, want)
+	}
+}
+
 // TestMissingKeyNamesItsSection checks that a key that nobody gave is shown at
 // the section that lacks it, with the variable that would set it.
 func TestMissingKeyNamesItsSection(t *testing.T) {
