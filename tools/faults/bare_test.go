@@ -57,10 +57,19 @@ func (b *bare) Forward(_ context.Context, req *hf.ForwardRequest) (*hf.ForwardRe
 	for _, p := range req.Packets {
 		b.note('a', p.Payload, int(p.Attempt))
 	}
-	if b.mode.Load().throw {
-		return nil, errors.New("told to throw")
-	}
 	reply := &hf.ForwardReply{Incarnation: b.incarnation}
+	switch m := b.mode.Load(); {
+	case m.throw:
+		return nil, errors.New("told to throw")
+	case m.refuse:
+		for range req.Packets {
+			reply.Replies = append(reply.Replies, &hf.Reply{NotExecuted: true, Reason: "past_start_by"})
+		}
+		return reply, nil
+	case m.slow > 0:
+		time.Sleep(m.slow) // it does not heed that nobody waits any more
+		return nil, errors.New("told to be slow")
+	}
 	for _, p := range req.Packets {
 		b.note('b', p.Payload, int(p.Attempt))
 		b.note('e', p.Payload, int(p.Attempt))

@@ -20,7 +20,6 @@ const (
 // takes 5 s for everything. From three seconds later at least 99.9 % of all
 // requests succeed, and the survivors share its users evenly.
 func TestContained(t *testing.T) {
-	needs(t, "gateway", "retry_budget")
 	const users, rate = 2000, 1500
 	before, after := 2*time.Second, 4*time.Second
 	if testenv.Soak() {

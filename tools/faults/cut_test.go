@@ -34,7 +34,6 @@ func TestNetworkCut(t *testing.T) {
 		runInNamespace(t)
 		return
 	}
-	needs(t, "gateway", "retry_budget")
 	const users, rate = 100, 1500
 	rounds := 1
 	if testenv.Soak() {

@@ -116,7 +116,7 @@ dispatcher:
 %s      instances:
 %s  routes:
     - {prefix: rec., service: %s}
-    - {prefix: idem., service: %s}
+    - {prefix: idem., service: %s, idempotent: true}
   login: {service: %s}
 %s`, rpc, service, o.service, &list, service, service, service, o.dispatcher)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

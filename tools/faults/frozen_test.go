@@ -13,7 +13,6 @@ import (
 // socket, lets the traffic go on elsewhere and wakes it. No packet that was on its
 // way to it runs after a newer one of its session, and none runs twice.
 func TestFrozenInstanceOvertakesNothing(t *testing.T) {
-	needs(t, "gateway", "retry_budget")
 	const users, rate = 100, 2000
 	rounds := 2
 	if testenv.Soak() {

@@ -35,7 +35,8 @@ type recorderSettings struct {
 
 // recorder is an instance that notes what it runs. Lines on its standard input
 // change how it behaves: "slow 5s", "fail" (every handler returns an error),
-// "throw" (every Forward call fails, Bare only), "normal".
+// "normal"; and where it is Bare "throw" (every Forward call fails) and "refuse"
+// (every packet is answered as not executed).
 type recorder struct {
 	settings recorderSettings
 	journal  *os.File
@@ -44,8 +45,8 @@ type recorder struct {
 }
 
 type mode struct {
-	slow        time.Duration
-	fail, throw bool
+	slow                time.Duration
+	fail, throw, refuse bool
 }
 
 func recorderMain(text string) int {
@@ -94,7 +95,7 @@ func (r *recorder) run(text string) error {
 func (r *recorder) obey(in io.Reader) {
 	for lines := bufio.NewScanner(in); lines.Scan(); {
 		word, arg, _ := strings.Cut(lines.Text(), " ")
-		next := mode{fail: word == "fail", throw: word == "throw"}
+		next := mode{fail: word == "fail", throw: word == "throw", refuse: word == "refuse"}
 		switch word {
 		case "go":
 			close(r.told)

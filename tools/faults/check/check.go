@@ -20,6 +20,7 @@ const (
 	statusDeadlineExceeded  = 4
 	statusResourceExhausted = 8
 	statusUnimplemented     = 12
+	statusInternal          = 13
 	statusUnavailable       = 14
 )
 
@@ -79,7 +80,7 @@ func (a Answer) Outcome() Outcome {
 	switch a.Status {
 	case statusUnavailable, statusResourceExhausted, statusUnimplemented:
 		return NotRun
-	case statusUnknown, statusDeadlineExceeded:
+	case statusUnknown, statusDeadlineExceeded, statusInternal: // the last: the backend's answer was none
 		return MayHaveRun
 	}
 	return Senseless

@@ -52,7 +52,7 @@ func TestVerifyFinds(t *testing.T) {
 		{"run though not run", "says that it was not run, but it ran", func(_ []Request, r *[]Run) { *r = append(*r, Run{ID: ID{2, 1}, Instance: "b", Begin: 5}) }},
 		{"not run, without a time", "without retry_after_ms", func(q []Request, _ *[]Run) { q[2].Answers[0].RetryAfter = 0 }},
 		{"may have run, with a time", "with retry_after_ms", func(q []Request, _ *[]Run) { q[3].Answers[0].RetryAfter = time.Second }},
-		{"a senseless status", "means nothing", func(q []Request, _ *[]Run) { q[3].Answers[0].Status = 13 }},
+		{"a senseless status", "means nothing", func(q []Request, _ *[]Run) { q[3].Answers[0].Status = 5 }},
 		{"an old one after a newer", "request 1: ran at a from 30ns", func(_ []Request, r *[]Run) { (*r)[0].Begin, (*r)[0].End = 30, 31 }},
 		{"an attempt twice", "after request 2", func(q []Request, r *[]Run) {
 			q[1].Idempotent = true
