@@ -47,8 +47,13 @@ func newBelief(service string, cfg ConsulConfig) *belief {
 func (b *belief) complete() bool { return !b.heard.instances.IsZero() && !b.heard.keys.IsZero() }
 
 // back notes that Consul had been away, or its index went back: it may have lost
-// registrations, and whoever lives takes until doubt is over to repair its own.
-func (b *belief) back(now time.Time) { b.doubted = now.Add(b.doubt) }
+// registrations, and whoever lives takes until doubt is over to repair its own. It
+// does nothing where nothing is known yet.
+func (b *belief) back(now time.Time) {
+	if b.fromCopy || !b.heard.instances.IsZero() {
+		b.doubted = now.Add(b.doubt)
+	}
+}
 
 // sawInstances takes in the passing instances. It returns how many it holds back
 // anew.

@@ -188,23 +188,21 @@ func (w *watching) watchOne(ctx context.Context, service string, one *watched) {
 	}
 	failed := func(err error) { w.c.reachable(err) }
 	w.wg.Go(func() {
-		w.c.client.follow(ctx, func(q *api.QueryOptions) (*api.QueryMeta, error) {
+		w.c.client.follow(ctx, func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
 			instances, meta, err := w.c.client.fetchInstances(service, q)
-			if err == nil {
+			return func() {
 				w.c.reachable(nil)
 				tell(answer{instances: instances, back: q.WaitIndex == 0})
-			}
-			return meta, err
+			}, meta, err
 		}, failed)
 	})
 	w.wg.Go(func() {
-		w.c.client.follow(ctx, func(q *api.QueryOptions) (*api.QueryMeta, error) {
+		w.c.client.follow(ctx, func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
 			keys, meta, err := w.c.client.fetchKeys(service, q)
-			if err == nil {
+			return func() {
 				w.c.reachable(nil)
 				tell(answer{keys: &keys})
-			}
-			return meta, err
+			}, meta, err
 		}, failed)
 	})
 }

@@ -19,7 +19,9 @@ import (
 // TestConsulAway is discovery's part of the promise that Consul's absence has no
 // effect: it is frozen, stopped, absent at a start, and comes back empty.
 func TestConsulAway(t *testing.T) {
+	t.Parallel()
 	server := testenv.StartConsul(t, testenv.ConsulOptions{})
+	server.MustBeOurs()
 	cfg := consulConfig(server.Addr, t.Name())
 	cfg.Folder, cfg.Settle = t.TempDir(), 2*time.Second
 	var ofA, ofB = cfg, cfg

@@ -21,7 +21,9 @@ const (
 // Consul is restarted and loses everything. No slot is served twice, nobody who
 // lives loses its slot or its users, and all who watch agree.
 func TestChurn(t *testing.T) {
+	t.Parallel()
 	server := testenv.StartConsul(t, testenv.ConsulOptions{})
+	server.MustBeOurs()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	length, rounds := 14*time.Second, 1

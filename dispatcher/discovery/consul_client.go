@@ -76,10 +76,12 @@ func (c *consulClient) within(ctx context.Context) (context.Context, context.Can
 func query(ctx context.Context) *api.QueryOptions { return new(api.QueryOptions).WithContext(ctx) }
 func write(ctx context.Context) *api.WriteOptions { return new(api.WriteOptions).WithContext(ctx) }
 
-// follow asks again and again with fetch, which reports each answer itself, until
-// ctx is done. After an error, which goes to failed, and when Consul's index has
-// gone back, it asks for the present state again.
-func (c *consulClient) follow(ctx context.Context, fetch func(*api.QueryOptions) (*api.QueryMeta, error), failed func(error)) {
+// follow asks again and again with fetch, until ctx is done, and calls what fetch
+// returned when its answer counts. After an error, which goes to failed, and when
+// Consul's index has gone back, it asks for the present state again, and then wants
+// it consistent: a server that has just become the leader may answer plain queries
+// from before its last changes.
+func (c *consulClient) follow(ctx context.Context, fetch func(*api.QueryOptions) (func(), *api.QueryMeta, error), failed func(error)) {
 	var index uint64
 	var retry backoff
 	for ctx.Err() == nil {
@@ -89,8 +91,8 @@ func (c *consulClient) follow(ctx context.Context, fetch func(*api.QueryOptions)
 		}
 		qctx, cancel := context.WithTimeout(ctx, bound)
 		q := query(qctx)
-		q.WaitIndex, q.WaitTime = index, c.cfg.Wait
-		meta, err := fetch(q)
+		q.WaitIndex, q.WaitTime, q.RequireConsistent = index, c.cfg.Wait, index == 0
+		answer, meta, err := fetch(q)
 		cancel()
 		pause := queryPause
 		switch {
@@ -101,11 +103,10 @@ func (c *consulClient) follow(ctx context.Context, fetch func(*api.QueryOptions)
 			failed(err)
 			index, pause = 0, retry.next()
 		case meta.LastIndex < index:
-			index = 0
-			retry = backoff{}
+			index, retry = 0, backoff{}
 		default:
-			index = max(meta.LastIndex, 1) // 0 would not wait
-			retry = backoff{}
+			answer()
+			index, retry = max(meta.LastIndex, 1), backoff{} // 0 would not wait
 		}
 		sleep(ctx, pause)
 	}

@@ -26,7 +26,11 @@ func TestFollowIndex(t *testing.T) {
 			<-r.Context().Done()
 			return
 		}
-		asked <- r.URL.Query().Get("index")
+		q := r.URL.Query()
+		if q.Has("consistent") == q.Has("index") {
+			t.Errorf("the query is %q, want it consistent when it does not wait, and only then", r.URL.RawQuery)
+		}
+		asked <- q.Get("index")
 		if index := script[n.Load()]; index == 500 {
 			w.WriteHeader(500)
 		} else {
@@ -44,22 +48,29 @@ func TestFollowIndex(t *testing.T) {
 	}
 	defer c.close()
 	ctx, cancel := context.WithCancel(t.Context())
-	ended, failures := make(chan struct{}), 0
+	ended, failures, answers := make(chan struct{}), 0, []uint64{}
 	go func() {
 		defer close(ended)
-		c.follow(ctx, func(q *api.QueryOptions) (*api.QueryMeta, error) {
+		c.follow(ctx, func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
 			_, meta, err := c.KV().List("x", q)
-			return meta, err
+			return func() { answers = append(answers, meta.LastIndex) }, meta, err
 		}, func(error) { failures++ })
 	}()
 	var got []string
-	for range script {
+	for range len(script) {
 		got = append(got, <-asked)
+	}
+	for n.Load() < int64(len(script)) {
+		time.Sleep(time.Millisecond) // the last answer is being written
 	}
 	cancel()
 	<-ended
 	if want := []string{"", "7", "9", "", "3", "", "3", ""}; !slices.Equal(got, want) {
 		t.Errorf("asked with the indexes %q, want %q", got, want)
+	}
+	// An answer from before what was known does not count.
+	if want := []uint64{7, 9, 3, 3}; len(answers) < 4 || !slices.Equal(answers[:4], want) {
+		t.Errorf("the answers that count have the indexes %d, want %d", answers, want)
 	}
 	if failures != 1 {
 		t.Errorf("%d failures were reported, want 1", failures)

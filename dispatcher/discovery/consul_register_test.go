@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/consul/api"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-io/holdfast/dispatcher/discovery"
@@ -15,6 +16,7 @@ import (
 
 // TestRegister takes instances through their lives in a Consul that works.
 func TestRegister(t *testing.T) {
+	t.Parallel()
 	server := testenv.StartConsul(t, testenv.ConsulOptions{})
 	at := func(t *testing.T) discovery.ConsulConfig {
 		cfg := consulConfig(server.Addr, t.Name())
@@ -25,6 +27,7 @@ func TestRegister(t *testing.T) {
 	t.Run("what others see", func(t *testing.T) { testSeen(t, at(t)) })
 	t.Run("a restart", func(t *testing.T) { testRestart(t, at(t)) })
 	t.Run("superseded", func(t *testing.T) { testSuperseded(t, at(t)) })
+	t.Run("a slot that is lost", func(t *testing.T) { testLost(t, at(t), dial(t, server.Addr)) })
 	t.Run("a number that is given", func(t *testing.T) { testFixed(t, at(t)) })
 	t.Run("slots and retire", func(t *testing.T) { testRetire(t, at(t)) })
 	t.Run("a hold that ends", func(t *testing.T) { testSlotHold(t, at(t)) })
@@ -130,6 +133,32 @@ func testSuperseded(t *testing.T, cfg discovery.ConsulConfig) {
 	until(t, d, "echo", func(s discovery.Service) bool {
 		return len(s.Instances) == 1 && s.Instances[0].Incarnation == second.Incarnation && s.Instances[0].Slot == 0
 	})
+}
+
+// testLost gives an instance's slot to another, as it happens to one that Consul
+// has not heard of for longer than the hold.
+func testLost(t *testing.T, cfg discovery.ConsulConfig, client *api.Client) {
+	told, _ := announce(t, cfg, echoAt("a", discovery.ClaimSlot))
+	told.awaitSlot(t, 0)
+	session, _, err := client.Session().Create(&api.SessionEntry{TTL: "60s"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := cfg.Prefix + "/echo/0"
+	ok, _, _, err := client.Txn().Txn(api.TxnOps{
+		{KV: &api.KVTxnOp{Verb: api.KVDelete, Key: key}},
+		{KV: &api.KVTxnOp{Verb: api.KVLock, Key: key, Session: session, Value: []byte(`{"id":"b","incarnation":1,"claim":9}`)}},
+	}, nil)
+	if !ok || err != nil {
+		t.Fatalf("taking the slot = %v, %v", ok, err)
+	}
+	told.awaitSlot(t, 1)
+	want := []discovery.Standing{{Serving: true, Slot: 0, Confirmed: true}, {Slot: discovery.NoSlot}, {Serving: true, Slot: 1, Confirmed: true}}
+	told.mu.Lock()
+	defer told.mu.Unlock()
+	if diff := cmp.Diff(want, told.all); diff != "" {
+		t.Errorf("what the instance was told differs (-want +got):\n%s", diff)
+	}
 }
 
 func testFixed(t *testing.T, cfg discovery.ConsulConfig) {

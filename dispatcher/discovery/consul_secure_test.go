@@ -32,6 +32,7 @@ node_prefix "" { policy = "read" }
 // TestConsulSecured uses a Consul that wants a token of everybody, and over TLS a
 // certificate too.
 func TestConsulSecured(t *testing.T) {
+	t.Parallel()
 	const root = "11111111-2222-3333-4444-555555555555"
 	files := newCertificates(t)
 	server := testenv.StartConsul(t, testenv.ConsulOptions{HTTPS: true, Token: root, HCL: fmt.Sprintf(`

@@ -9,8 +9,8 @@
 // same process, tests) and Consul. All pass the suite in package discoverytest.
 //
 // A Registrar is the other side: by it a process announces itself. ConsulRegistrar
-// also claims the instance's slot, by the rules of package claim; Memory and Consul
-// are read by the same processes that it announces.
+// also claims the instance's slot in Consul, by the rules of package claim. What
+// Static reports stands in a file, and instances of Memory register there.
 package discovery
 
 import (

@@ -83,16 +83,15 @@ func (s *seat) run(ctx context.Context) error {
 // read follows the keys of the slots. The newest answer replaces one that run has
 // not taken yet.
 func (s *seat) read(ctx context.Context) {
-	s.client.follow(ctx, func(q *api.QueryOptions) (*api.QueryMeta, error) {
+	s.client.follow(ctx, func(q *api.QueryOptions) (func(), *api.QueryMeta, error) {
 		keys, meta, err := s.client.fetchKeys(s.reg.Service, q)
-		if err == nil {
+		return func() {
 			select {
 			case <-s.views:
 			default:
 			}
 			s.views <- keys // there is room: nobody else writes
-		}
-		return meta, err
+		}, meta, err
 	}, func(err error) {
 		select {
 		case s.away <- err:

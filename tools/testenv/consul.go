@@ -86,7 +86,7 @@ func (c *Consul) Start() {
 // Launch is Start that does not wait until it answers.
 func (c *Consul) Launch() {
 	c.t.Helper()
-	c.mustBeOurs()
+	c.MustBeOurs()
 	if c.server != nil {
 		c.t.Fatal("testenv: this Consul runs already")
 	}
@@ -165,7 +165,7 @@ func (c *Consul) probe() error {
 
 func (c *Consul) end(how func(*server)) {
 	c.t.Helper()
-	c.mustBeOurs()
+	c.MustBeOurs()
 	if c.server == nil {
 		c.t.Fatal("testenv: this Consul does not run")
 	}
@@ -175,14 +175,14 @@ func (c *Consul) end(how func(*server)) {
 
 func (c *Consul) signal(how func(*server) error) {
 	c.t.Helper()
-	c.mustBeOurs()
+	c.MustBeOurs()
 	if err := how(c.server); err != nil {
 		c.t.Fatalf("signal Consul: %v", err)
 	}
 }
 
-// mustBeOurs skips a test that would stop or empty a Consul it did not start.
-func (c *Consul) mustBeOurs() {
+// MustBeOurs skips a test that stops or empties Consul, when it did not start it.
+func (c *Consul) MustBeOurs() {
 	c.t.Helper()
 	if c.args == nil {
 		c.t.Skipf("stops and empties Consul, so it leaves the one of %s alone: give %s instead", consulAddress, consulBinary)
