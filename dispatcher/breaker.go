@@ -43,7 +43,7 @@ type breaker struct {
 
 // Bounds of a trial.
 const (
-	trialFirst = 8    // enough to tell something, little enough not to hurt
+	trialFirst = 1    // a user may have to wait for nothing with each, and it doubles with the first answer
 	trialDone  = 1024 // an instance that has answered so many works
 	openForMax = 30 * time.Second
 )

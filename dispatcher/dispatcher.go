@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,21 +28,24 @@ type Self struct {
 // Dispatcher carries logins, requests and events to backend instances.
 type Dispatcher struct {
 	// Static after New.
-	cfg      Config
-	self     Self
-	disc     discovery.Discovery
-	log      *slog.Logger
-	metrics  *metrics
-	services map[string]*service
-	ordered  []*service // as configured
-	routes   atomic.Pointer[routes]
-	logins   *logins
-	timers   timers
-	budget   budget
-	origins  origins
-	dial     dialFunc
-	start    time.Time // zero of the dispatcher's clock
-	wall     int64     // Unix nanoseconds at start
+	cfg     Config
+	self    Self
+	disc    discovery.Discovery
+	log     *slog.Logger
+	metrics *metrics
+	catalog atomic.Pointer[catalog]
+	routes  atomic.Pointer[routes]
+	members *membership
+	logins  *logins
+	timers  timers
+	budget  budget
+	origins origins
+	dial    dialFunc
+	start   time.Time // zero of the dispatcher's clock
+	wall    int64     // Unix nanoseconds at start
+
+	reloading sync.Mutex          // held by Reload
+	known     map[string]*service // guarded by reloading: those of former configurations too
 
 	ready    chan struct{} // closed when the first membership is in use
 	started  atomic.Bool
@@ -57,26 +61,29 @@ func New(cfg Config, self Self, disc discovery.Discovery, log *slog.Logger, reg 
 	}
 	now := time.Now()
 	d := &Dispatcher{
-		cfg:      cfg,
-		self:     self,
-		disc:     disc,
-		log:      log.With("component", "dispatcher"),
-		services: map[string]*service{},
-		dial:     dialKitex,
-		ready:    make(chan struct{}),
-		start:    now,
-		wall:     now.UnixNano(),
+		cfg:   cfg,
+		self:  self,
+		disc:  disc,
+		log:   log.With("component", "dispatcher"),
+		known: map[string]*service{},
+		dial:  dialKitex,
+		ready: make(chan struct{}),
+		start: now,
+		wall:  now.UnixNano(),
 	}
 	d.metrics = newMetrics(reg)
 	d.timers.init()
 	d.budget.init(cfg.Retry)
+	services := &catalog{byName: map[string]*service{}}
 	for _, s := range cfg.Services {
 		svc := newService(d, s.withDefaults())
-		d.services[s.Name] = svc
-		d.ordered = append(d.ordered, svc)
+		d.known[s.Name], services.byName[s.Name] = svc, svc
+		services.ordered = append(services.ordered, svc)
 	}
-	d.routes.Store(newRoutes(cfg.Routes, d.services, nil))
-	d.logins = newLogins(d, d.services[cfg.Login.Service])
+	d.catalog.Store(services)
+	d.members = newMembership(d)
+	d.routes.Store(newRoutes(cfg.Routes, services.byName, nil))
+	d.logins = newLogins(d, services.byName[cfg.Login.Service])
 	return d, nil
 }
 
@@ -112,7 +119,7 @@ func (d *Dispatcher) Incarnation(incarnation int64) {
 	if incarnation == 0 {
 		return
 	}
-	for _, s := range d.ordered {
+	for _, s := range d.services() {
 		for _, i := range s.table.Load().all {
 			if i.life.knows(incarnation) {
 				return
@@ -123,7 +130,7 @@ func (d *Dispatcher) Incarnation(incarnation int64) {
 	if last != 0 && now-last < int64(100*time.Millisecond) || !d.probedAt.CompareAndSwap(last, now) {
 		return
 	}
-	for _, s := range d.ordered {
+	for _, s := range d.services() {
 		for _, i := range s.table.Load().all {
 			i.probe()
 		}

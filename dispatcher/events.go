@@ -39,7 +39,7 @@ type event struct {
 // their order.
 func (l *Lanes) announceLocked(kind eventKind, reason string) {
 	e := event{of: l, kind: kind, at: l.d.unixMS(), reason: reason, transport: l.transport, clientIP: l.clientIP}
-	for _, s := range l.d.ordered {
+	for _, s := range l.d.services() {
 		if inst, why := s.holder(l.hash); why == noReason {
 			inst.queueEvent(e)
 		}
@@ -51,7 +51,7 @@ func (l *Lanes) announceLocked(kind eventKind, reason string) {
 // before and opened after the others were announced.
 func (l *Lanes) announceIfMissed() {
 	now := l.d.now()
-	for _, s := range l.d.ordered {
+	for _, s := range l.d.services() {
 		if at := s.resyncAt.Load(); at == 0 || now-at > int64(announceWindow) {
 			continue
 		}

@@ -86,7 +86,7 @@ func TestEventsOnlyForThoseWhoWant(t *testing.T) {
 		if len(b.heard()) != 1 || len(echo.heard()) != 0 {
 			t.Errorf("the one who wants heard %q, the other %q", b.heard(), echo.heard())
 		}
-		if n := len(w.d.services["echo"].table.Load().slots[0].events.waiting); n != 0 {
+		if n := len(w.d.service("echo").table.Load().slots[0].events.waiting); n != 0 {
 			t.Errorf("%d events wait for an instance that wants none", n)
 		}
 	})
@@ -216,7 +216,7 @@ func TestHeartbeats(t *testing.T) {
 
 func TestProbesAreFewerThanFailures(t *testing.T) {
 	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
-		inst := w.d.services[testService].table.Load().slots[0]
+		inst := w.d.service(testService).table.Load().slots[0]
 		b := w.backend(0)
 		before := b.heartbeats()
 		for range 1000 {

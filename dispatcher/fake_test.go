@@ -35,6 +35,7 @@ type fakeBackend struct {
 	told        []*hf.Event
 	beats       int
 	slowBeat    time.Duration // what a heartbeat takes
+	slow        time.Duration // what a Forward takes
 	drops       int
 	calls       int // under way
 	maxCalls    int
@@ -84,6 +85,11 @@ func (b *fakeBackend) Forward(c *call, req *hf.ForwardRequest) (*hf.ForwardReply
 		if b.broken || b.down {
 			return nil, syscall.ECONNRESET
 		}
+	}
+	if b.slow > 0 {
+		b.mu.Unlock()
+		time.Sleep(b.slow)
+		b.mu.Lock()
 	}
 	reply := &hf.ForwardReply{Incarnation: b.incarnation}
 	for i := range batch {

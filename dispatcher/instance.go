@@ -24,8 +24,8 @@ type instance struct {
 	load    load
 	meter   meter
 	breaker breaker
-	limiter *rate.Limiter // nil: no limit
-	seen    atomic.Int64  // the incarnation that spoke last; 0: none yet
+	limiter atomic.Pointer[rate.Limiter] // nil: no limit
+	seen    atomic.Int64                 // the incarnation that spoke last; 0: none yet
 	ready   readyQueue
 	held    heldLanes
 	life    life
@@ -57,15 +57,15 @@ func newInstance(s *service, of discovery.Instance) (*instance, error) {
 		svc:      s,
 		log:      s.d.log.With("service", s.cfg.Name, "instance", of.ID),
 		calls:    calls,
-		limiter:  newLimiter(s.cfg.InstanceRate, s.cfg.InstanceBurst),
 		greeted:  make(chan struct{}),
 		probes:   make(chan struct{}, 1),
 		done:     make(chan struct{}),
 	}
 	i.meter.init(s.d.cfg.Breaker.Window, s.d.now())
 	i.breaker.init(s.d.cfg.Breaker, &i.meter, s.d.now)
-	i.load.init(s.cfg, i.ready.rest)
+	i.load.freed = i.ready.rest
 	i.ready.init(s.cfg.CallsInFlight, i.load.room)
+	i.limit(nil, s.limits.Load())
 	i.events.init(s.d.cfg.Events.Queue)
 	return i, nil
 }

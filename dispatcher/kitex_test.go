@@ -45,7 +45,7 @@ func runReal(t testing.TB, cfg Config, address string) *Dispatcher {
 
 // theInstance returns the one in slot 0.
 func (d *Dispatcher) theInstance() *instance {
-	if t := d.services[testService].table.Load(); len(t.slots) > 0 {
+	if t := d.service(testService).table.Load(); len(t.slots) > 0 {
 		return t.slots[0]
 	}
 	return nil

@@ -5,9 +5,8 @@ import "sync/atomic"
 // load counts what one instance has to do, and bounds it. Its methods may be
 // called from any goroutine.
 type load struct {
-	// Static.
-	maxWaiting, maxBytes, maxOpen int64
-	freed                         func() // called when there is room again after a worker found none
+	maxWaiting, maxBytes, maxOpen atomic.Int64
+	freed                         func() // static; called when there is room again after a worker found none
 
 	waiting atomic.Int64 // packets in lanes of this instance, not sent
 	bytes   atomic.Int64 // their payloads
@@ -15,21 +14,20 @@ type load struct {
 	full    atomic.Bool  // a worker found no room
 }
 
-func (l *load) init(cfg ServiceConfig, freed func()) {
-	l.maxWaiting = int64(cfg.MaxQueued)
-	l.maxBytes = int64(cfg.MaxQueuedBytes)
-	l.maxOpen = int64(cfg.MaxOutstanding)
-	l.freed = freed
+// limit sets the bounds.
+func (l *load) limit(cfg *ServiceConfig) {
+	l.maxWaiting.Store(int64(cfg.MaxQueued))
+	l.maxBytes.Store(int64(cfg.MaxQueuedBytes))
+	l.maxOpen.Store(int64(cfg.MaxOutstanding))
 }
 
-// admit counts a packet that is to wait, or says why it may not. Rate limits
-// belong here too.
+// admit counts a packet that is to wait, or says why it may not.
 func (l *load) admit(bytes int) Reason {
-	if l.waiting.Add(1) > l.maxWaiting {
+	if l.waiting.Add(1) > l.maxWaiting.Load() {
 		l.waiting.Add(-1)
 		return ReasonQueueFull
 	}
-	if l.bytes.Add(int64(bytes)) > l.maxBytes {
+	if l.bytes.Add(int64(bytes)) > l.maxBytes.Load() {
 		l.release(bytes)
 		return ReasonQueueFull
 	}
@@ -45,12 +43,12 @@ func (l *load) release(bytes int) {
 // room returns how many packets may be sent now. When it is none, freed is called
 // once there is room again.
 func (l *load) room() int {
-	if n := l.maxOpen - l.open.Load(); n > 0 {
+	if n := l.maxOpen.Load() - l.open.Load(); n > 0 {
 		return int(n)
 	}
 	l.full.Store(true)
 	// What was answered before full was set has called nobody: look again.
-	return int(max(l.maxOpen-l.open.Load(), 0))
+	return int(max(l.maxOpen.Load()-l.open.Load(), 0))
 }
 
 // replace changes a lane's share from was to is.
@@ -65,7 +63,7 @@ func (l *load) replace(was, is counted) {
 	if n == 0 {
 		return
 	}
-	if open := l.open.Add(int64(n)); n < 0 && open < l.maxOpen && l.full.Load() && l.full.CompareAndSwap(true, false) {
+	if open := l.open.Add(int64(n)); n < 0 && open < l.maxOpen.Load() && l.full.Load() && l.full.CompareAndSwap(true, false) {
 		l.freed()
 	}
 }

@@ -3,40 +3,96 @@ package dispatcher
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/holdfast-io/holdfast/dispatcher/discovery"
 )
 
-// membership turns snapshots into tables. It belongs to the goroutine of
-// runMembership.
+// membership turns snapshots into tables.
 type membership struct {
 	d    *Dispatcher
-	ctx  context.Context // of Run; instances live at most as long
-	wg   sync.WaitGroup  // instances that run, and those that retire
-	live map[*service]map[memberKey]*instance
-	once sync.Once // the first snapshot
+	once sync.Once      // the first snapshot
+	wg   sync.WaitGroup // instances that run, and those that retire
+
+	mu       sync.Mutex      // guards the following; held while tables are made
+	ctx      context.Context // of Run; instances live at most as long. Nil: not running
+	snapshot *discovery.Snapshot
+	live     map[*service]map[memberKey]*instance
 }
 
 // memberKey tells instances apart. A process that came back under another address
 // is another one.
 type memberKey struct{ id, address string }
 
+func newMembership(d *Dispatcher) *membership {
+	return &membership{d: d, live: map[*service]map[memberKey]*instance{}}
+}
+
 // runMembership follows the discovery until ctx is done and returns when every
 // instance has stopped.
 func (d *Dispatcher) runMembership(ctx context.Context) error {
-	m := &membership{d: d, ctx: ctx, live: map[*service]map[memberKey]*instance{}}
+	m := d.members
+	m.begin(ctx)
 	defer m.wg.Wait()
+	defer m.begin(nil)
 	for version := uint64(0); ; {
 		snapshot, err := d.disc.Next(ctx, version)
 		if err != nil {
 			return nil // only ctx ends it
 		}
 		version = snapshot.Version
-		for _, s := range d.ordered {
-			m.apply(s, version, snapshot.Services[s.cfg.Name])
-		}
+		m.take(snapshot)
 		m.once.Do(func() { close(d.ready) })
+	}
+}
+
+// begin lets instances start, and run until ctx is done; nil: no more.
+func (m *membership) begin(ctx context.Context) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ctx = ctx
+}
+
+// take makes tables of a snapshot.
+func (m *membership) take(snapshot *discovery.Snapshot) {
+	m.mu.Lock()
+	m.snapshot = snapshot
+	m.applyLocked()
+	m.mu.Unlock()
+	m.wake()
+}
+
+// follow makes tables again: there are other services than before.
+func (m *membership) follow() {
+	m.mu.Lock()
+	m.applyLocked()
+	m.mu.Unlock()
+	m.wake()
+}
+
+func (m *membership) wake() {
+	for _, s := range m.d.services() {
+		s.wake()
+	}
+}
+
+// applyLocked brings each service to the snapshot. Those that are configured no
+// longer have no instances.
+func (m *membership) applyLocked() {
+	if m.ctx == nil || m.snapshot == nil {
+		return
+	}
+	used := m.d.services()
+	for _, s := range used {
+		m.apply(s, m.snapshot.Version, m.snapshot.Services[s.cfg.Name])
+	}
+	for s := range m.live {
+		if !slices.Contains(used, s) {
+			m.apply(s, m.snapshot.Version, discovery.Service{})
+			delete(m.live, s)
+			s.wake()
+		}
 	}
 }
 
@@ -61,7 +117,6 @@ func (m *membership) apply(s *service, version uint64, is discovery.Service) {
 		}
 	}
 	s.table.Store(t)
-	defer s.wake()
 	m.live[s] = now
 	for key, inst := range was {
 		if now[key] == nil {

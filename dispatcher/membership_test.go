@@ -101,7 +101,7 @@ func TestHungInstanceLeaves(t *testing.T) {
 // stopped is not stranded.
 func TestStoppedQueueTakesNothing(t *testing.T) {
 	inWorld(t, testConfig(), 1, func(t *testing.T, w *world) {
-		w.d.services[testService].table.Load().slots[0].ready.stop()
+		w.d.service(testService).table.Load().slots[0].ready.stop()
 		l, sink := w.open("alice")
 		submit(l, 1)
 		if got := sink.of(1); got.status != statusUnavailable || got.reason != "stopping" {
@@ -122,7 +122,7 @@ func TestLeavingInstanceFinishes(t *testing.T) {
 		l, sink := w.open(uid)
 		submit(l, 1)
 		synctest.Wait()
-		inst := w.d.services[testService].table.Load().slots[1]
+		inst := w.d.service(testService).table.Load().slots[1]
 		w.disc.Deregister(testService, "i1")
 		synctest.Wait()
 		submit(l, 2)

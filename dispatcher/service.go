@@ -13,6 +13,8 @@ type service struct {
 	metrics *serviceMetrics
 	table   atomic.Pointer[table] // never nil; replaced whole
 
+	limits atomic.Pointer[ServiceConfig] // cfg with the bounds of the last Reload
+
 	// parked are the lanes that wait for an instance, as their routes want.
 	parked heldLanes
 
@@ -32,6 +34,7 @@ type table struct {
 func newService(d *Dispatcher, cfg ServiceConfig) *service {
 	s := &service{d: d, cfg: cfg}
 	s.table.Store(&table{})
+	s.limits.Store(&cfg)
 	s.metrics = d.metrics.service(s)
 	return s
 }

@@ -48,6 +48,16 @@ func (l *Lanes) findLocked(svc *service) *sessionLane {
 	return nil
 }
 
+// findNamedLocked returns the lane for the service with name, or nil.
+func (l *Lanes) findNamedLocked(name string) *sessionLane {
+	for sl := l.lanes; sl != nil; sl = sl.sibling {
+		if sl.service.cfg.Name == name {
+			return sl
+		}
+	}
+	return nil
+}
+
 // laneLocked returns the lane for svc, which it makes when there is none.
 func (l *Lanes) laneLocked(svc *service) *sessionLane {
 	if sl := l.findLocked(svc); sl != nil {
@@ -239,7 +249,7 @@ func (sl *sessionLane) fire(now int64, expired []lane.Expiry) []lane.Expiry {
 	ready, answers := sl.nextLocked(now, appendExpired(nil, expired))
 	l.mu.Unlock()
 	if lost > 0 {
-		inst.failed(failed, lost)
+		inst.failed(timedOut, lost)
 	}
 	sl.enqueue(ready)
 	l.tell(sl.service, answers)

@@ -160,7 +160,7 @@ func TestQueueBounds(t *testing.T) {
 				if got := sink.of(4); got.status != statusResourceExhausted || got.reason != "queue_full" || got.retryAfter == 0 {
 					t.Errorf("answer = %+v, want RESOURCE_EXHAUSTED queue_full", got)
 				}
-				load := &w.d.services[testService].table.Load().slots[0].load
+				load := &w.d.service(testService).table.Load().slots[0].load
 				close(b.gate)
 				synctest.Wait()
 				submit(l, 5)
@@ -239,14 +239,14 @@ func TestEnd(t *testing.T) {
 		if answerDeferred(deferred, 1) {
 			t.Error("an answer after End was taken")
 		}
-		load := &w.d.services[testService].table.Load().slots[0].load
+		load := &w.d.service(testService).table.Load().slots[0].load
 		if load.waiting.Load() != 0 || load.open.Load() != 0 || load.bytes.Load() != 0 {
 			t.Errorf("the instance's load keeps %d waiting, %d open", load.waiting.Load(), load.open.Load())
 		}
 		if n := len(w.d.timers.lanes); n != 0 {
 			t.Errorf("%d timers are left", n)
 		}
-		if n := w.d.services[testService].table.Load().slots[0].held.n; n != 0 {
+		if n := w.d.service(testService).table.Load().slots[0].held.n; n != 0 {
 			t.Errorf("%d lanes are watched", n)
 		}
 		if n := w.d.origins.count(); n != 0 || len(sink3.all()) != 0 {

@@ -61,7 +61,7 @@ func (sl *sessionLane) submitLocked(p lane.Packet, of *policy, now int64) (*inst
 			return nil, why
 		}
 	}
-	if sl.inst.limiter != nil && !sl.inst.limiter.Allow() {
+	if limiter := sl.inst.limiter.Load(); limiter != nil && !limiter.Allow() {
 		return nil, ReasonInstanceRate
 	}
 	if why := sl.inst.load.admit(len(p.Payload)); why != noReason {
@@ -91,10 +91,6 @@ func (sl *sessionLane) submitLocked(p lane.Packet, of *policy, now int64) (*inst
 // reports false when nobody waits for that answer any more. payload belongs to
 // the dispatcher.
 func (l *Lanes) Answer(service string, seq int64, attempt int32, status int32, payload []byte, notExecuted bool, reason string, retryAfter time.Duration) bool {
-	svc := l.d.services[service]
-	if svc == nil {
-		return false
-	}
 	said := said{status: status, payload: payload, notExecuted: notExecuted, reason: reason, retryAfter: retryAfter}
 	now := l.d.now()
 	l.mu.Lock()
@@ -102,12 +98,15 @@ func (l *Lanes) Answer(service string, seq int64, attempt int32, status int32, p
 		l.mu.Unlock()
 		return false
 	}
-	sl := l.findLocked(svc)
+	sl := l.findNamedLocked(service)
 	if sl == nil {
 		l.mu.Unlock()
-		svc.metrics.late.Inc()
+		if svc := l.d.service(service); svc != nil {
+			svc.metrics.late.Inc()
+		}
 		return false
 	}
+	svc := sl.service
 	answers, inst, owed := sl.answerLocked(seq, attempt, said, now)
 	ready, answers := sl.nextLocked(now, answers)
 	l.mu.Unlock()

@@ -257,7 +257,7 @@ func TestClosedLaneStaysClosed(t *testing.T) {
 		fresh := w.join(testService, 1)
 		submit(l, 2)
 		time.Sleep(time.Second)
-		w.d.services[testService].table.Load().slots[1].gone(w.d.stamp()) // news of the new one opens nothing
+		w.d.service(testService).table.Load().slots[1].gone(w.d.stamp()) // news of the new one opens nothing
 		synctest.Wait()
 		if n := len(fresh.packets()); n != 0 {
 			t.Errorf("%d packets were sent to the new instance before start_by had passed at the old one", n)

@@ -1,5 +1,14 @@
 package dispatcher
 
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/holdfast-io/holdfast/dispatcher/slots"
+)
+
 // Explanation says where a request would go now, and why.
 type Explanation struct {
 	UID     string `json:"uid"`
@@ -51,7 +60,7 @@ type InstanceView struct {
 	BreakerOpened int64 `json:"breaker_opened"`
 	// Limiter is off, or how many requests could be taken at once now.
 	Limiter string `json:"limiter"`
-	// PerSecond and ErrorsPerSecond are packets over the last ten seconds or so;
+	// PerSecond and ErrorsPerSecond are packets over the breaker's window;
 	// ErrorRatio is their quotient.
 	PerSecond       float64 `json:"per_second"`
 	ErrorsPerSecond float64 `json:"errors_per_second"`
@@ -63,20 +72,84 @@ type InstanceView struct {
 	Outstanding int64   `json:"outstanding"`  // packets that it works on, deferred ones included
 }
 
+// substitutesShown bounds Explanation.Substitutes.
+const substitutesShown = 16
+
 // Explain tells where a request of uid would go now. It changes nothing and may
 // be called from any goroutine. An empty command is explained for the login
 // service.
 func (d *Dispatcher) Explain(uid, command string) Explanation {
-	return Explanation{UID: uid, Command: command, Slot: -1}
+	e := Explanation{UID: uid, Command: command, Slot: -1}
+	s := d.logins.svc
+	if command != "" {
+		to := d.routes.Load().match(command)
+		if to.service == nil {
+			e.Refusal = string(ReasonNoRoute)
+			return e
+		}
+		s, e.Route, e.Outage = to.service, to.policy.cfg.Prefix, orDefault(to.policy.cfg.Outage, OutageReject)
+	}
+	e.Service = s.cfg.Name
+	hash, t := slots.Hash(uid), s.table.Load()
+	e.Slots, e.TableVersion = len(t.slots), t.version
+	e.Slot = s.cfg.Hash.Pick(hash, len(t.slots))
+	if inst, _, why := s.pick(hash, 0); why == noReason {
+		e.Picked = inst.ID
+	} else {
+		e.Refusal = string(why)
+	}
+	if e.Slot < 0 {
+		return e
+	}
+	e.Holder = t.candidate(e.Slot)
+	c := slots.MakeCandidates(hash, e.Slot, len(t.slots), t.incarnation(e.Slot))
+	for at, ok := c.Next(); ok && len(e.Substitutes) < substitutesShown; at, ok = c.Next() {
+		e.Substitutes = append(e.Substitutes, t.candidate(at))
+	}
+	return e
+}
+
+func (t *table) candidate(slot int) Candidate {
+	c := Candidate{Slot: slot}
+	if i := t.slots[slot]; i != nil {
+		c.Instance, c.Address, c.Breaker = i.ID, i.Address, i.breaker.state()
+		c.Draining, c.Usable = i.draining.Load(), i.usable()
+	}
+	return c
 }
 
 // Instances lists the instances of all services, by service as configured and then
-// by slot.
-func (d *Dispatcher) Instances() []InstanceView { return []InstanceView{} }
+// by slot; those without a slot come last.
+func (d *Dispatcher) Instances() []InstanceView {
+	out := []InstanceView{}
+	for _, s := range d.services() {
+		from := len(out)
+		for _, i := range s.table.Load().all {
+			out = append(out, i.view())
+		}
+		slices.SortStableFunc(out[from:], func(a, b InstanceView) int {
+			return cmp.Compare(uint(a.Slot), uint(b.Slot)) // no slot is -1, so the highest
+		})
+	}
+	return out
+}
 
-// Reload makes the dispatcher use another configuration, without a restart and
-// without disturbing what is under way: routes with their limits and outage
-// answers, the services' limits and time-outs, and services that are new or gone.
-// Where cfg is not valid, or changes something that needs a restart, it changes
-// nothing and says what.
-func (d *Dispatcher) Reload(cfg Config) error { return cfg.Validate() }
+func (i *instance) view() InstanceView {
+	t, span, call := i.meter.total(i.d.now())
+	seconds := max(span.Seconds(), 1)
+	v := InstanceView{
+		Service: i.svc.cfg.Name, ID: i.ID, Address: i.Address, Zone: i.Zone, Slot: i.Slot,
+		Incarnation: i.seen.Load(), Up: i.up.Load(), Draining: i.draining.Load(),
+		Breaker: i.breaker.state(), BreakerOpened: i.breaker.opens.Load(), Limiter: "off",
+		PerSecond: float64(t.ok+t.failed) / seconds, ErrorsPerSecond: float64(t.failed) / seconds,
+		CallMS: float64(call) / float64(time.Millisecond),
+		Queued: i.load.waiting.Load(), QueuedBytes: i.load.bytes.Load(), Outstanding: i.load.open.Load(),
+	}
+	if all := t.ok + t.failed; all > 0 {
+		v.ErrorRatio = float64(t.failed) / float64(all)
+	}
+	if l := i.limiter.Load(); l != nil {
+		v.Limiter = fmt.Sprintf("%.0f of %d", max(0, l.Tokens()), l.Burst())
+	}
+	return v
+}
