@@ -115,10 +115,10 @@ func TestInstances(t *testing.T) {
 	if err := Instances(t.Context(), Output{To: &b}, from, "logic"); err != nil {
 		t.Fatal(err)
 	}
-	want := `SERVICE  SLOT  INSTANCE  ADDRESS        STATE     REQ/S  ERRORS  CALL    QUEUED  AT WORK  BREAKER                LIMITER
-logic    0     logic-0   10.0.0.1:7081  up        12.3   0.5%    1.50ms  3       7        closed                 off
-logic    1     logic-1   -              down      0.0    100.0%  0.00ms  0       0        open (opened 2 times)  100
-logic    -     logic-x   -              draining  0.0    0.0%    0.00ms  0       0        off                    off
+	want := `SERVICE  SLOT  INSTANCE  ADDRESS        STATE     REQ/S  ERRORS  CALL    QUEUED  AT WORK  BREAKER           LIMITER
+logic    0     logic-0   10.0.0.1:7081  up        12.3   0.5%    1.50ms  3       7        closed            off
+logic    1     logic-1   -              down      0.0    100.0%  0.00ms  0       0        open (opened 2x)  100
+logic    -     logic-x   -              draining  0.0    0.0%    0.00ms  0       0        off               off
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -44,7 +44,7 @@ func instanceRow(v *dispatcher.InstanceView) []string {
 	}
 	breaker := v.Breaker
 	if v.BreakerOpened > 0 {
-		breaker += fmt.Sprintf(" (opened %d times)", v.BreakerOpened)
+		breaker += fmt.Sprintf(" (opened %dx)", v.BreakerOpened)
 	}
 	return []string{
 		v.Service, slot, v.ID, v.Address, state, fmt.Sprintf("%.1f", v.PerSecond), fmt.Sprintf("%.1f%%", 100*v.ErrorRatio),
