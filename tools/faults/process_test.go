@@ -2,7 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -211,45 +210,3 @@ func eventually(t *testing.T, what string, ok func() bool) {
 // admin is the HTTP client of admin addresses. It keeps no connection, so that no
 // goroutine outlives a call.
 var admin = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
-// get returns the body of an admin path.
-func get(address, path string) (string, error) {
-	resp, err := admin.Get("http://" + address + path)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = errors.New(resp.Status)
-	}
-	return string(body), err
-}
-
-// metric sums the series of a metric whose line contains all of the parts.
-func metric(t *testing.T, address, name string, parts ...string) float64 {
-	t.Helper()
-	body, err := get(address, "/metrics")
-	if err != nil {
-		t.Fatalf("metrics of %s: %v", address, err)
-	}
-	sum := 0.0
-next:
-	for line := range strings.Lines(body) {
-		if !strings.HasPrefix(line, name+"{") && !strings.HasPrefix(line, name+" ") {
-			continue
-		}
-		for _, part := range parts {
-			if !strings.Contains(line, part) {
-				continue next
-			}
-		}
-		fields := strings.Fields(line)
-		v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
-		if err != nil {
-			t.Fatalf("metric %q: %v", line, err)
-		}
-		sum += v
-	}
-	return sum
-}
