@@ -126,6 +126,11 @@ func TestConsulDeployment(t *testing.T) {
 	if got := s.states(); got != "echo-a serving, echo-b gone" {
 		t.Errorf("slots after echo-b left: %s", got)
 	}
+	_, table, _ := holdfast(t, "ctl", "slots", "--consul", s.consul.Addr, "--service", "echo")
+	t.Logf("$ holdfast ctl slots --service echo\n%s", table) // as docs/dispatcher.md shows it
+	if !regexp.MustCompile(`(?m)^1 +gone +echo-b +\S+ +\d+s$`).MatchString(table) {
+		t.Errorf("ctl slots writes %q, want slot 1 gone", table)
+	}
 	if code, out, errs := retire("1"); code != 0 || out != "slot 1 of echo is retired: n = 1\n" {
 		t.Errorf("retire = %d, %q, %q", code, out, errs)
 	}
