@@ -16,17 +16,15 @@ type budget struct {
 	at   int64 // when the time up to then was credited
 }
 
-// budgetSeconds bounds what is saved up, as seconds of the fixed part; and
-// budgetPackets as first attempts of the share.
+// What is saved up while all is well is bounded, so that an outage does not begin
+// with a burst: seconds of the fixed part, and first attempts of the share. It has
+// to cover what fails at once when an instance dies, which is a batch or two.
 const (
 	budgetSeconds = 1
-	budgetPackets = 10_000
+	budgetPackets = 1000
 )
 
-func (b *budget) init(cfg RetryConfig) {
-	b.cfg = cfg
-	b.left = cfg.PerSecond * budgetSeconds
-}
+func (b *budget) init(cfg RetryConfig) { b.cfg = cfg }
 
 // earn credits packets that are sent for the first time.
 func (b *budget) earn(now int64, packets int) {
