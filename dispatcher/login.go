@@ -3,6 +3,7 @@ package dispatcher
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,16 +47,18 @@ type logins struct {
 	metrics *loginMetrics
 	queue   chan *pendingLogin
 
-	mu     sync.Mutex
-	closed bool // guarded by mu: nothing is queued any more
+	mu     sync.Mutex      // guards the following
+	closed bool            // nothing is queued any more
+	open   []*pendingLogin // all that were queued, oldest first, until they are due or settled
 
 	turn atomic.Uint64 // round robin over instances
 }
 
 type pendingLogin struct {
 	Login
-	due  int64 // on the dispatcher's clock
-	done func(Verdict)
+	due     int64 // on the dispatcher's clock
+	done    func(Verdict)
+	settled atomic.Bool // done has been called or is about to be
 }
 
 func newLogins(d *Dispatcher, svc *service) *logins {
@@ -83,6 +86,7 @@ func (l *logins) enqueue(p *pendingLogin) {
 		select {
 		case l.queue <- p:
 			queued = true
+			l.open = append(l.open, p)
 		default:
 		}
 	}
@@ -101,6 +105,7 @@ func (l *logins) run(ctx context.Context) error {
 	for range l.d.cfg.Login.CallsInFlight {
 		g.Go(func() error { l.work(ctx); return nil })
 	}
+	g.Go(func() error { l.sweep(ctx); return nil })
 	err := g.Wait()
 	l.mu.Lock()
 	l.closed = true
@@ -113,6 +118,47 @@ func (l *logins) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// sweepEvery is how late a login's time-out may be.
+const sweepEvery = 50 * time.Millisecond
+
+// sweep settles what is due, wherever it waits: all workers may be in calls to
+// an instance that hangs.
+func (l *logins) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, p := range l.takeDue() {
+			l.settle(p, loginUnavailable, l.unavailable())
+		}
+	}
+}
+
+// takeDue forgets the oldest logins that are settled or due, and returns the due
+// ones. All have the same time-out, so the oldest are due first.
+func (l *logins) takeDue() (due []*pendingLogin) {
+	now := l.d.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for n < len(l.open) && (l.open[n].settled.Load() || l.open[n].due <= now) {
+		if !l.open[n].settled.Load() {
+			due = append(due, l.open[n])
+		}
+		l.open[n] = nil
+		n++
+	}
+	l.open = l.open[n:]
+	if len(l.open) == 0 {
+		l.open = nil // what a storm needed is given back
+	}
+	return due
 }
 
 func (l *logins) work(ctx context.Context) {
@@ -146,9 +192,15 @@ func (l *logins) judge(ctx context.Context, batch []*pendingLogin) {
 	l.awaitReady(ctx, batch[0].due)
 	tried := map[*instance]bool{}
 	for len(batch) > 0 && ctx.Err() == nil {
+		batch = slices.DeleteFunc(batch, func(p *pendingLogin) bool { return p.settled.Load() })
 		inst := l.choose(tried)
-		timeout := min(time.Duration(batch[0].due-l.d.now()), l.svc.cfg.Timeout)
-		if inst == nil || timeout <= 0 { // the first has waited longest
+		if inst == nil || len(batch) == 0 {
+			break
+		}
+		// The call lives as long as its youngest login: an old one must not take
+		// the others' time. The sweep settles it when it is due.
+		timeout := min(time.Duration(batch[len(batch)-1].due-l.d.now()), l.svc.cfg.Timeout)
+		if timeout <= 0 {
 			break
 		}
 		tried[inst] = true
@@ -241,7 +293,12 @@ func (l *logins) unavailable() Verdict {
 	return Verdict{CloseCode: closeBackendUnavailable, Reason: "nobody can judge logins now", RetryAfter: l.d.retryAfter()}
 }
 
+// settle calls done, unless that has happened: a verdict that comes when the
+// login has timed out is too late.
 func (l *logins) settle(p *pendingLogin, kind loginKind, v Verdict) {
+	if p.settled.Swap(true) {
+		return
+	}
 	l.metrics.results[kind].Inc()
 	p.done(v)
 }
