@@ -18,7 +18,7 @@ import (
 type consulSet struct {
 	t               *testing.T
 	consul          *testenv.Consul
-	data            string
+	data, file      string
 	gateway         *proc
 	endpoint, admin string
 }
@@ -42,8 +42,18 @@ func (s *consulSet) launchEcho(id string, more ...string) *proc {
 func startConsulSet(t *testing.T) *consulSet {
 	t.Helper()
 	s := &consulSet{t: t, consul: testenv.StartConsul(t, testenv.ConsulOptions{}), data: t.TempDir()}
-	file := filepath.Join(s.data, "gateway.yaml")
-	writeText(t, file, `
+	s.file = filepath.Join(s.data, "gateway.yaml")
+	s.write("{name: echo}", "{prefix: echo., service: echo}")
+	s.gateway = start(t, nil, "gateway", "--config", s.file)
+	s.endpoint = s.gateway.await(s.gateway.errs, `(?m)msg=listening .* address=(\S+)$`)[1]
+	s.admin = s.gateway.await(s.gateway.errs, `(?m)msg="admin server listens" address=(\S+)$`)[1]
+	return s
+}
+
+// write writes the gateway's file.
+func (s *consulSet) write(services, routes string) {
+	s.t.Helper()
+	writeText(s.t, s.file, `
 listeners: [{transport: tcp, address: "127.0.0.1:0"}]
 rpc: {listen: "127.0.0.1:0"}
 drain: {window: 0s}
@@ -52,14 +62,10 @@ discovery:
   kind: consul
   consul: {address: "`+s.consul.Addr+`", folder: "`+filepath.Join(s.data, "gateway")+`"}
 dispatcher:
-  services: [{name: echo}]
-  routes: [{prefix: echo., service: echo}]
+  services: [`+services+`]
+  routes: [`+routes+`]
   login: {service: echo}
 `)
-	s.gateway = start(t, nil, "gateway", "--config", file)
-	s.endpoint = s.gateway.await(s.gateway.errs, `(?m)msg=listening .* address=(\S+)$`)[1]
-	s.admin = s.gateway.await(s.gateway.errs, `(?m)msg="admin server listens" address=(\S+)$`)[1]
-	return s
 }
 
 // say sends one request and returns its status and payload.
@@ -172,5 +178,25 @@ func TestTwoOfOneName(t *testing.T) {
 	first.await(first.errs, `(?m)^holdfast: registration: discovery: another process has taken over this instance's id$`)
 	if got := s.states(); got != "echo-a serving" {
 		t.Errorf("slots: %s, want the second in the slot", got)
+	}
+}
+
+// TestReloadWithConsul: a service that a running gateway learns of by its file is
+// looked for in Consul from then on.
+func TestReloadWithConsul(t *testing.T) {
+	s := startConsulSet(t)
+	s.startEcho("echo-a", "0")
+	s.launchEcho("other-a", "--set", "kit.service=other")
+	s.gateway.await(s.gateway.errs, `msg="instance answers"`)
+	c := connect(t, s.endpoint, "1001")
+	if status, _ := c.say(1, "other.x", "1"); status != wire.StatusUnimplemented {
+		t.Fatalf("a command without a route = %v", status)
+	}
+	s.write("{name: echo}, {name: other}", "{prefix: echo., service: echo}, {prefix: other., service: other}")
+	s.gateway.signal(syscall.SIGHUP)
+	s.gateway.await(s.gateway.errs, `msg="instance answers" component=dispatcher service=other instance=other-a`)
+	code, out, errs := holdfast(t, "ctl", "--admin", s.admin, "route", "1001", "other.x")
+	if code != 0 || !strings.Contains(out, "goes to other-a\n") {
+		t.Errorf("ctl route = %d, %q, %q, want the new service's instance", code, out, errs)
 	}
 }

@@ -10,7 +10,7 @@ func (s *Server) Pause(on bool) {
 	}
 	s.engine.Pause(on)
 	if on {
-		s.slog.Warn("paused: refuses packets and logins")
+		s.slog.Info("paused: refuses packets and logins")
 	} else {
 		s.slog.Info("not paused any more")
 	}
