@@ -123,23 +123,32 @@ func cpuTime() time.Duration {
 var benchShapes = []struct{ sessions, inflight int }{{1, 1}, {1000, 1}, {100, 10}}
 
 // BenchmarkDispatch is the dispatcher's own cost of a request, from Submit to the
-// sink, without encoding and network.
+// sink, without encoding and network: without breaker and limits, with the breaker, and
+// with all of them.
 func BenchmarkDispatch(b *testing.B) {
 	for _, shape := range benchShapes {
 		b.Run(fmt.Sprintf("%dx%d", shape.sessions, shape.inflight), func(b *testing.B) {
-			drive(b, runEcho(b), shape.sessions, shape.inflight)
+			drive(b, runEcho(b, testConfig()), shape.sessions, shape.inflight)
+		})
+		b.Run(fmt.Sprintf("%dx%d/guarded", shape.sessions, shape.inflight), func(b *testing.B) {
+			cfg := failoverConfig()
+			cfg.Services[0].InstanceRate = 1e9
+			cfg.Routes[0].Rate, cfg.Routes[0].Concurrency = 1e9, 1e6
+			drive(b, runEcho(b, cfg), shape.sessions, shape.inflight)
+		})
+		b.Run(fmt.Sprintf("%dx%d/breaker", shape.sessions, shape.inflight), func(b *testing.B) {
+			drive(b, runEcho(b, failoverConfig()), shape.sessions, shape.inflight)
 		})
 	}
 }
 
 // runEcho runs a dispatcher with an instance that is an echoCaller, until the test
 // ends.
-func runEcho(t testing.TB) *Dispatcher {
+func runEcho(t testing.TB, cfg Config) *Dispatcher {
 	disc, err := discovery.NewStatic([]discovery.Instance{{ID: "a", Service: testService, Address: "h:1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := testConfig()
 	cfg.Services[0].CallsInFlight = 2
 	d, err := New(cfg, Self{Gateway: "gw:1"}, disc, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
@@ -158,7 +167,7 @@ func runEcho(t testing.TB) *Dispatcher {
 // copy of the payload. Batches and replies cost some more, shared by many.
 func TestRequestAllocatesItsPayload(t *testing.T) {
 	const n, sessions = 100_000, 200
-	d := runEcho(t)
+	d := runEcho(t, testConfig())
 	l, sinks := newLoop(d, n, sessions)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -40,10 +40,30 @@
 // A packet that the backend has deferred keeps its lane closed until its answer
 // comes by [Lanes.Answer] or its time is up.
 //
+// # Slots and failover
+//
+// A user's slot x is a hash of the uid over the slots that there are. While x's
+// holder cannot take requests, since its breaker is open, it is leaving, or nobody
+// holds the slot, they go to the first of its substitutes that can: (x+p)%n for a
+// permutation of p that the uid, x and the incarnation of x's last holder draw, so
+// that one instance's users spread over all others and every gateway finds the same.
+// A lane moves, also back, only while nothing of it is at an instance.
+//
+// What was not executed goes to the next candidate with all that waits behind it.
+// What may have run is sent again only where the route says that requests are
+// idempotent, and only the last packet of a batch, since the others might have run
+// before it. A budget bounds both. When nobody is left the route decides: the request
+// is rejected, held, or gets a canned reply.
+//
+// A breaker opens by the share of packets that fail, by calls that time out in a
+// row, or by a refused connection. A heartbeat closes it, never a request; then the
+// instance gets a few requests at a time until it has shown that it works.
+//
 // # Limits
 //
 // Everything that waits is bounded: each lane, each instance's queue in packets and
-// bytes, what each instance is working on, logins and events. What exceeds a
+// bytes, what each instance is working on, logins, events, and what is held. Routes
+// and instances may have a rate, routes a bound of concurrency. What exceeds a
 // bound is refused with RESOURCE_EXHAUSTED and goes to no other instance:
 // overload must not spread.
 //
@@ -51,5 +71,6 @@
 //
 // [New], then [Dispatcher.Run] in a goroutine of the caller's. For each client
 // [Dispatcher.Connect], and when the verdict is a welcome [Dispatcher.Open], whose
-// [Lanes] take the requests. All methods may be called from any goroutine.
+// [Lanes] take the requests. [Dispatcher.Reload] changes routes and bounds,
+// [Dispatcher.Explain] and [Dispatcher.Instances] show what is going on. All methods may be called from any goroutine.
 package dispatcher

@@ -86,12 +86,16 @@ func (i *instance) heartbeat() bool {
 		}
 		i.svc.metrics.heartbeatsFailed.Inc()
 		i.breaker.probed(err)
+		if isTimeout(err) {
+			i.failed(timedOut, 0)
+		}
 		if judge(err, c.stage).refused {
 			i.gone(began)
 		}
 		return false
 	}
 	i.svc.metrics.heartbeatsOK.Inc()
+	i.trust()
 	if !i.up.Swap(true) {
 		i.log.Info("instance answers", slog.Int64("incarnation", reply.Incarnation))
 	}

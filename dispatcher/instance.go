@@ -25,6 +25,7 @@ type instance struct {
 	meter   meter
 	breaker breaker
 	limiter atomic.Pointer[rate.Limiter] // nil: no limit
+	suspect atomic.Bool                  // a call has timed out and no heartbeat was answered since
 	seen    atomic.Int64                 // the incarnation that spoke last; 0: none yet
 	ready   readyQueue
 	held    heldLanes
@@ -64,7 +65,7 @@ func newInstance(s *service, of discovery.Instance) (*instance, error) {
 	i.meter.init(s.d.cfg.Breaker.Window, s.d.now())
 	i.breaker.init(s.d.cfg.Breaker, &i.meter, s.d.now)
 	i.load.freed = i.ready.rest
-	i.ready.init(s.cfg.CallsInFlight, i.load.room)
+	i.ready.init(s.cfg.CallsInFlight, i.room)
 	i.limit(nil, s.limits.Load())
 	i.events.init(s.d.cfg.Events.Queue)
 	return i, nil
@@ -137,7 +138,13 @@ func (i *instance) probe() {
 // failed notes packets that the instance did not answer. When that opens its
 // breaker, what waits for it goes to others.
 func (i *instance) failed(how failure, packets int) {
-	if packets == 0 || !i.breaker.failed(how, packets) {
+	if packets == 0 && how != timedOut { // a heartbeat that times out has no packets
+		return
+	}
+	if how == timedOut && i.breaker.cfg.Enabled {
+		i.suspect.Store(true)
+	}
+	if !i.breaker.failed(how, packets) {
 		return
 	}
 	i.log.Warn("breaker opened")
@@ -149,6 +156,23 @@ func (i *instance) failed(how failure, packets int) {
 		sl = next
 	}
 	i.probe()
+}
+
+// room returns how many packets may be sent now. After a call that has timed out
+// there is none until a heartbeat is answered: if the instance is frozen, what
+// would be sent meanwhile would be lost with it, and what waits can go elsewhere.
+func (i *instance) room() int {
+	if i.suspect.Load() {
+		return 0
+	}
+	return i.load.room()
+}
+
+// trust ends what room does after a call that has timed out.
+func (i *instance) trust() {
+	if i.suspect.CompareAndSwap(true, false) {
+		i.ready.rest()
+	}
 }
 
 // revived is called when requests may go to the instance again.

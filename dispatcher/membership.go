@@ -35,7 +35,7 @@ func (d *Dispatcher) runMembership(ctx context.Context) error {
 	m := d.members
 	m.begin(ctx)
 	defer m.wg.Wait()
-	defer m.begin(nil)
+	defer m.end()
 	for version := uint64(0); ; {
 		snapshot, err := d.disc.Next(ctx, version)
 		if err != nil {
@@ -47,11 +47,18 @@ func (d *Dispatcher) runMembership(ctx context.Context) error {
 	}
 }
 
-// begin lets instances start, and run until ctx is done; nil: no more.
+// begin lets instances start, and run until ctx is done.
 func (m *membership) begin(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ctx = ctx
+}
+
+// end lets no more instances start.
+func (m *membership) end() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ctx = nil
 }
 
 // take makes tables of a snapshot.

@@ -32,6 +32,7 @@ type serviceMetrics struct {
 	resyncs                               prometheus.Counter
 	retries, retriesRefused               prometheus.Counter
 	breakerOpened, degraded               prometheus.Counter
+	told                                  *refusalLog
 }
 
 // loginMetrics are the series of the login service.
@@ -84,6 +85,7 @@ func (m *metrics) service(s *service) *serviceMetrics {
 		late:             m.late.WithLabelValues(name),
 		deferrals:        m.deferrals.WithLabelValues(name),
 		byReason:         map[Reason]prometheus.Counter{},
+		told:             newRefusalLog(s.d.log.With("service", name), s.d.now),
 		batchPackets:     m.batch.WithLabelValues(name),
 		callSeconds:      m.seconds.WithLabelValues(name),
 		inFlight:         m.inFlight.WithLabelValues(name),
@@ -172,6 +174,7 @@ func (m *serviceMetrics) count(answers []answer) {
 // refused notes one answer of the dispatcher's own.
 func (m *serviceMetrics) refused(why Reason) {
 	m.byReason[why].Inc()
+	m.told.refused(why)
 	if refusals[why].retry {
 		m.notRun.Inc()
 	} else {
