@@ -125,12 +125,13 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, ln.Release())
 }
 
-// serve runs Kitex and the sweeper until ctx is done and the drain is over.
+// serve runs Kitex, the engine and the sweeper until ctx is done and the drain is over.
 func (s *Server) serve(ctx context.Context) error {
 	quit := make(chan error, 1) // tells Kitex to stop
 	kitex := logic.NewServer(&service{s}, rpc.ServerOptions(s.ln, quit, s.cfg.DrainTimeout)...)
 	g, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	g.Go(kitex.Run)
+	g.Go(func() error { return s.engine.Run(gctx) }) // drain closes the engine
 	g.Go(func() error {
 		defer func() { quit <- nil }()
 		select { // Kitex may only be stopped once it polls

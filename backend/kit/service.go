@@ -95,11 +95,17 @@ func (s *Server) run(ctx context.Context, p *holdfast.Packet) (a engine.Answer) 
 	return engine.Answer{Status: int32(status), Payload: payload}
 }
 
+// afterStartBy is for how long after its start_by a packet's answer is still sent.
+// What is refused for being late is answered some 10 ms after it, and a gateway may
+// wait somewhat longer than it lets a packet begin; where it does not, it drops the
+// answer.
+const afterStartBy = 100 * time.Millisecond
+
 // later sends the answer to a deferred packet, while the gateway waits for it.
 func (s *Server) later(p *holdfast.Packet, a engine.Answer) {
 	within := s.cfg.HandlerTimeout
 	if p.StartByMs != 0 {
-		if ms := p.StartByMs - s.engine.NowMS(); ms < within.Milliseconds() {
+		if ms := p.StartByMs - s.engine.NowMS() + afterStartBy.Milliseconds(); ms < within.Milliseconds() {
 			within = time.Duration(ms) * time.Millisecond
 		}
 	}

@@ -26,7 +26,8 @@ type Config struct {
 // context is done. The answer's payload belongs to the engine afterwards.
 type Handler func(ctx context.Context, p *holdfast.Packet) Answer
 
-// Later takes the answer to a packet that Forward deferred. It must not block.
+// Later takes the answer to a packet that Forward deferred. It must not block, nor
+// call Forward.
 type Later func(p *holdfast.Packet, a Answer)
 
 // Answer is what became of a packet.
@@ -62,7 +63,8 @@ const RetryAfter = time.Second
 // shards is a power of two that keeps the locks apart on any machine this runs on.
 const shards = 64
 
-// Engine runs packets. Create it with New, end it with Drain and Close.
+// Engine runs packets. Create it with New, have Run run meanwhile, and end it with
+// Drain and Close.
 type Engine struct {
 	// static after New
 	cfg    Config
@@ -77,6 +79,7 @@ type Engine struct {
 	pool     pool
 	batches  sync.Pool // *batch, all references gone
 	shards   [shards]shard
+	watch    chan struct{} // wakes Run: a lane is watched
 
 	active   atomic.Int64 // batches with unfinished packets
 	waiting  atomic.Int64 // packets that count against MaxWaiting
@@ -89,7 +92,7 @@ type Engine struct {
 
 // New returns an Engine. It starts nothing; workers start when packets come.
 func New(cfg Config, handle Handler, later Later) *Engine {
-	e := &Engine{cfg: cfg, handle: handle, later: later, seed: maphash.MakeSeed(), clock: clock{time.Now()}}
+	e := &Engine{cfg: cfg, handle: handle, later: later, seed: maphash.MakeSeed(), clock: clock{time.Now()}, watch: make(chan struct{}, 1)}
 	e.base, e.cancel = context.WithCancel(context.Background())
 	e.pool.init(e, cfg.MaxRunning)
 	for i := range e.shards {

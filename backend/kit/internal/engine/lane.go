@@ -27,25 +27,33 @@ type task struct {
 }
 
 // lane is what one session has here: the packets that run or wait, in order, and
-// what is known of those that ran. While head is set exactly one goroutine, its
-// drainer, runs the head and moves on to the next; it may read head without the
-// lock, since nobody else changes it.
+// what is known of those that ran. It is idle while it has neither a head nor a
+// place in the pool's queue. While it is parked, any packet of it may be refused
+// for being late, so that head may be nil by the time a worker takes it. Otherwise
+// exactly one goroutine, its drainer, runs the head and moves on to the next; it
+// may read head without the lock, since nobody else changes it.
 type lane struct {
 	shard *shard // static
 
 	// guarded by shard.mu
 	session    string
 	head, tail *task
+	parked     bool  // given to the pool; no worker has begun with it
+	watched    bool  // on the shard's list of lanes that may have late packets
+	due        int64 // no packet that waits is late before, Unix ms; 0 = none has a bound
 	last       int64 // the highest seq admitted
 	floor      int64 // answers at or below it are no longer kept
 	seen       int64 // Unix ms of the last packet
 }
 
+// idleLocked reports whether nobody drains the lane, nor is about to.
+func (l *lane) idleLocked() bool { return l.head == nil && !l.parked }
+
 // verdict says what place made of a packet.
 type verdict uint8
 
 const (
-	leads    verdict = iota // its lane was idle: the caller must have it drained
+	leads    verdict = iota // its lane was idle: the caller must have it drained, by the pool if it is parked
 	follows                 // it waits behind an earlier packet of its lane
 	hopeless                // it waits behind one that its batch does not wait for
 	joined                  // an attempt of the same packet runs or waits
@@ -56,12 +64,17 @@ const (
 
 // shard holds a share of the lanes and of the kept answers.
 type shard struct {
-	mu    sync.Mutex
-	lanes map[string]*lane
-	kept  kept
-	limit int // lanes
-	stats Stats
-	_     [64]byte // keeps neighbours' locks off this cache line
+	// late is held, before mu, from taking late packets off a lane until they are
+	// answered, so that they are answered in the order in which they are taken.
+	late sync.Mutex
+
+	mu      sync.Mutex
+	lanes   map[string]*lane
+	watched []*lane // had packets that wait, with a start_by, at the last look or since
+	kept    kept
+	limit   int // lanes
+	stats   Stats
+	_       [64]byte // keeps neighbours' locks off this cache line
 }
 
 func (s *shard) init(cfg Config) {
@@ -92,7 +105,7 @@ func (e *Engine) place(t *task, nowMS int64) (verdict, Answer) {
 	case e.draining.Load(), e.paused.Load():
 		s.stats.Refused[draining]++
 		return refused, Answer{Refused: Draining}
-	case l.head == nil && t.class == fast: // starts at once
+	case l.idleLocked() && t.class == fast: // starts at once
 	case e.waiting.Add(1) > int64(e.cfg.MaxWaiting):
 		e.waiting.Add(-1)
 		s.stats.Refused[queueFull]++
@@ -101,17 +114,30 @@ func (e *Engine) place(t *task, nowMS int64) (verdict, Answer) {
 		t.waits = true
 	}
 	l.last = max(l.last, t.packet.Seq)
-	if l.head == nil {
-		l.head, l.tail = t, t
-		return leads, Answer{}
+	if t.waits {
+		e.watchLocked(l, t.startBy.Load())
 	}
-	before := l.tail
-	before.next, l.tail = t, t
+	return l.appendLocked(t), Answer{}
+}
+
+// appendLocked puts t at the end of its lane.
+func (l *lane) appendLocked(t *task) verdict {
+	idle, before := l.idleLocked(), l.tail
+	l.tail = t
+	if before == nil {
+		l.head = t
+		if idle {
+			l.parked = t.class != fast
+			return leads
+		}
+		return follows // all before it were refused while the lane was parked
+	}
+	before.next = t
 	if t.awaited && !before.awaited {
 		t.awaited = false
-		return hopeless, Answer{}
+		return hopeless
 	}
-	return follows, Answer{}
+	return follows
 }
 
 // repeatLocked finds what became of a seq that is not above the highest one. It
@@ -144,9 +170,20 @@ func (t *task) extend(startBy int64) {
 	}
 }
 
+// begin returns the head of a lane that the pool has given to a worker, nil when
+// there is nothing left to do: then the lane is idle.
+func (l *lane) begin() *task {
+	l.shard.mu.Lock()
+	defer l.shard.mu.Unlock()
+	l.parked = false
+	return l.head
+}
+
 // finish takes the head off its lane, remembers its answer, and returns it with
-// the next head, which the caller must run or hand on.
-func (l *lane) finish(a Answer, inline bool, nowMS int64) (done, next *task) {
+// the next head, which the caller must run. A batch's runner (inline) has no next
+// when that is not fast: then the lane is parked, and the caller must give it to
+// the pool.
+func (l *lane) finish(a Answer, inline bool, nowMS int64) (done, next *task, parked bool) {
 	s := l.shard
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,13 +192,15 @@ func (l *lane) finish(a Answer, inline bool, nowMS int64) (done, next *task) {
 	l.head = next
 	if next == nil {
 		l.tail = nil
+	} else if inline && next.class != fast {
+		l.parked, next = true, nil
 	}
 	s.stats.count(a, inline)
 	if a.Refused == NotRefused {
 		l.seen = nowMS
 		s.kept.add(entry{lane: l, seq: done.packet.Seq, at: l.seen, status: a.Status, payload: a.Payload})
 	}
-	return done, next
+	return done, next, l.parked
 }
 
 // add makes a lane. When there are too many it first forgets the idlest of a few.
@@ -170,7 +209,7 @@ func (s *shard) add(session string) *lane {
 		var idlest *lane
 		tries := 8 // a sample: a map walk starts anywhere
 		for _, l := range s.lanes {
-			if l.head == nil && (idlest == nil || l.seen < idlest.seen) {
+			if l.idleLocked() && (idlest == nil || l.seen < idlest.seen) {
 				idlest = l
 			}
 			if tries--; tries == 0 {
@@ -194,7 +233,7 @@ func (s *shard) sweep(oldest int64) {
 		s.kept.release()
 	}
 	for session, l := range s.lanes {
-		if l.head == nil && l.seen < oldest {
+		if l.idleLocked() && l.seen < oldest {
 			delete(s.lanes, session)
 		}
 	}

@@ -24,6 +24,7 @@ type rig struct {
 	mu   sync.Mutex
 	ran  []string // "session/seq" in the order of the handlers' begin
 	late map[string]Answer
+	told []string // the keys of late in the order of the answers
 	seqs map[string]int64
 }
 
@@ -50,7 +51,14 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 		},
 	}
 	r.Engine = New(cfg, r.handle, r.later1)
-	t.Cleanup(func() { r.Close(context.Background()) })
+	ran := make(chan error, 1)
+	go func() { ran <- r.Run(context.Background()) }()
+	t.Cleanup(func() {
+		r.Close(context.Background())
+		if err := <-ran; err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+	})
 	return r
 }
 
@@ -72,6 +80,7 @@ func (r *rig) later1(p *holdfast.Packet, a Answer) {
 		panic("answered twice: " + id(p))
 	}
 	r.late[id(p)] = a
+	r.told = append(r.told, id(p))
 }
 
 // lateAnswer returns the answer that came after the Forward call.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,6 +24,7 @@ type planned struct {
 	session int
 	repeat  bool // the session's last packet once more
 	run     time.Duration
+	startBy time.Duration // from the call on; 0: no bound
 	command string
 }
 
@@ -34,9 +36,12 @@ func drawPlan(t *rapid.T) []step {
 	}
 	packet := rapid.Custom(func(t *rapid.T) planned {
 		p := planned{session: rapid.IntRange(0, 4).Draw(t, "session"), repeat: rapid.IntRange(0, 9).Draw(t, "repeat") == 0}
-		switch p.command = rapid.SampledFrom([]string{"quick", "slow", "moody"}).Draw(t, "command"); p.command {
+		p.startBy = millis("start by", 60)
+		switch p.command = rapid.SampledFrom([]string{"quick", "slow", "moody", "long"}).Draw(t, "command"); p.command {
 		case "slow":
 			p.run = 3 * time.Millisecond
+		case "long":
+			p.run = 40 * time.Millisecond
 		case "moody":
 			p.run = millis("run", 8)
 		}
@@ -55,6 +60,7 @@ type checker struct {
 	errors   []string // guarded by failures
 
 	mu       sync.Mutex
+	bounds   map[string]int64         // the latest start_by of its attempts, by packet
 	runTimes map[string]time.Duration // by packet
 	running  map[string]bool          // by session
 	last     map[string]int64         // the highest seq that ran, by session
@@ -82,6 +88,9 @@ func (c *checker) handle(_ context.Context, p *holdfast.Packet) Answer {
 	if c.ran[key(p)]++; c.ran[key(p)] > 1 {
 		c.failf("%s ran twice", key(p))
 	}
+	if by := c.bounds[key(p)]; time.Now().UnixMilli() > by {
+		c.failf("%s began after its start_by", key(p))
+	}
 	d := c.runTimes[key(p)]
 	c.mu.Unlock()
 	if d > 0 {
@@ -96,24 +105,45 @@ func (c *checker) handle(_ context.Context, p *holdfast.Packet) Answer {
 func (c *checker) later(p *holdfast.Packet, a Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.answeredLocked(p, a)
+}
+
+func (c *checker) answeredLocked(p *holdfast.Packet, a Answer) {
 	c.answers[id(p)]++
+	if a.Refused == PastStartBy {
+		c.checkRefusal(p)
+		return
+	}
 	if string(a.Payload) != key(p) {
 		c.failf("%s was answered %q", id(p), a.Payload)
 	}
 }
 
 func (c *checker) take(packets []*holdfast.Packet, replies []*holdfast.Reply) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for i, r := range replies {
 		if !r.Deferred {
-			c.later(packets[i], Answer{Payload: r.Payload})
+			c.answeredLocked(packets[i], Answer{Payload: r.Payload, Refused: Refusal(r.Reason)})
 		}
+	}
+}
+
+// checkRefusal checks that a packet was refused neither early nor late.
+func (c *checker) checkRefusal(p *holdfast.Packet) {
+	now := time.Now().UnixMilli()
+	if p.StartByMs == 0 || now <= p.StartByMs {
+		c.failf("%s was refused when it might still begin", id(p))
+	}
+	if late := now - c.bounds[key(p)]; late > 2*lookEvery.Milliseconds() {
+		c.failf("%s was refused %d ms after its start_by", id(p), late)
 	}
 }
 
 // TestOrder holds the engine to its promises under any mixture of commands,
 // calls and repeats: a session's packets run in their order and one at a time,
-// each runs once, each attempt is answered once, no call takes longer than
-// DeferAfter.
+// each runs once and not after its start_by, each attempt is answered once and soon
+// when it is too late, no call takes longer than DeferAfter.
 func TestOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := drawPlan(rt)
@@ -125,13 +155,30 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// expect notes what a packet is to do, and gives it its start_by.
+func (c *checker) expect(p *holdfast.Packet, pl planned) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.Attempt == 1 {
+		c.runTimes[key(p)] = pl.run
+	}
+	bound := int64(math.MaxInt64)
+	if pl.startBy > 0 {
+		p.StartByMs = time.Now().Add(pl.startBy).UnixMilli()
+		bound = p.StartByMs
+	}
+	c.bounds[key(p)] = max(c.bounds[key(p)], bound)
+}
+
 func play(t *testing.T, plan []step) *checker {
 	c := &checker{
-		runTimes: map[string]time.Duration{}, running: map[string]bool{}, last: map[string]int64{},
+		bounds: map[string]int64{}, runTimes: map[string]time.Duration{}, running: map[string]bool{}, last: map[string]int64{},
 		ran: map[string]int{}, answers: map[string]int{},
 	}
 	cfg := testConfig()
 	e := New(cfg, c.handle, c.later)
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(t.Context()) }()
 	seqs, attempts, total := map[string]int64{}, map[string]int32{}, 0
 	for _, st := range plan {
 		time.Sleep(st.pause)
@@ -144,11 +191,7 @@ func play(t *testing.T, plan []step) *checker {
 			p := &holdfast.Packet{Session: s, Seq: seqs[s], Command: pl.command, Gateway: "gw"}
 			attempts[key(p)]++
 			p.Attempt = attempts[key(p)]
-			if p.Attempt == 1 {
-				c.mu.Lock()
-				c.runTimes[key(p)] = pl.run
-				c.mu.Unlock()
-			}
+			c.expect(p, pl)
 			packets = append(packets, p)
 		}
 		total += len(packets)
@@ -163,6 +206,7 @@ func play(t *testing.T, plan []step) *checker {
 		c.failf("%d batches left", left)
 	}
 	e.Close(t.Context())
+	<-ran
 	for attempt, n := range c.answers {
 		if n != 1 {
 			c.failf("%s was answered %d times", attempt, n)

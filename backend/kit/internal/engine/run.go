@@ -29,8 +29,12 @@ func (e *Engine) do(w *worker, j job) {
 // fast ones and hands the lane on when another kind comes.
 func (e *Engine) drain(w *worker, l *lane, inline bool) {
 	w.lane = l
+	t := l.head
+	if !inline {
+		t = l.begin()
+	}
 	now := e.clock.now()
-	for t := l.head; t != nil; {
+	for t != nil {
 		a := e.run(t, now)
 		ended := e.clock.now()
 		if a.Refused == NotRefused {
@@ -38,10 +42,6 @@ func (e *Engine) drain(w *worker, l *lane, inline bool) {
 		}
 		now = ended
 		t = e.finish(l, a, inline, now)
-		if inline && t != nil && t.class != fast {
-			e.pool.submit(l)
-			break
-		}
 	}
 	w.lane = nil
 }
@@ -71,14 +71,28 @@ func (e *Engine) run(t *task, now time.Duration) Answer {
 }
 
 // finish moves the lane on and answers every attempt of the packet that is done.
-func (e *Engine) finish(l *lane, a Answer, inline bool, now time.Duration) (next *task) {
-	done, next := l.finish(a, inline, e.clock.unixMS(now))
-	for t := done; t != nil; {
+// It returns the next packet to run, nil when there is none or the pool has the
+// lane.
+func (e *Engine) finish(l *lane, a Answer, inline bool, now time.Duration) *task {
+	if a.Refused == PastStartBy {
+		l.shard.late.Lock()
+		defer l.shard.late.Unlock()
+	}
+	done, next, parked := l.finish(a, inline, e.clock.unixMS(now))
+	done.complete(a)
+	if parked {
+		e.pool.submit(l)
+	}
+	return next
+}
+
+// complete answers every attempt of a packet that is off its lane.
+func (t *task) complete(a Answer) {
+	for t != nil {
 		also := t.also // t may be used again once it is complete
 		t.batch.complete(t, a)
 		t = also
 	}
-	return next
 }
 
 // learn remembers how long a command took. A command that the handler does not
