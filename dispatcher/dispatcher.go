@@ -140,6 +140,10 @@ func (d *Dispatcher) Incarnation(incarnation int64) {
 // now is the dispatcher's clock: nanoseconds since New, monotonic.
 func (d *Dispatcher) now() int64 { return int64(time.Since(d.start)) }
 
+// time turns a time of the dispatcher's clock into one that limiters take, without
+// asking the clock again.
+func (d *Dispatcher) time(now int64) time.Time { return d.start.Add(time.Duration(now)) }
+
 // retryAfter is what a client is told to wait, spread so that clients that were
 // refused together do not come back together.
 func (d *Dispatcher) retryAfter() time.Duration {

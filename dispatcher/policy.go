@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -52,12 +53,12 @@ func policyOf(c *lane.Command) *policy {
 }
 
 // admit counts a request, or says why it may not come in. done must follow.
-func (p *policy) admit() Reason {
+func (p *policy) admit(now time.Time) Reason {
 	if p.bounded && p.open.Add(1) > int64(p.cfg.Concurrency) {
 		p.open.Add(-1)
 		return ReasonRouteBusy
 	}
-	if p.limiter != nil && !p.limiter.Allow() {
+	if p.limiter != nil && !p.limiter.AllowN(now, 1) {
 		p.done()
 		return ReasonRouteRate
 	}

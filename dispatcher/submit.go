@@ -17,12 +17,12 @@ func (l *Lanes) Submit(id uint32, command, payload []byte) {
 		l.refuse(id, ReasonNoRoute)
 		return
 	}
-	if why := to.policy.admit(); why != noReason {
+	now := d.now()
+	if why := to.policy.admit(d.time(now)); why != noReason {
 		to.service.metrics.refused(why)
 		l.refuse(id, why)
 		return
 	}
-	now := d.now()
 	p := lane.Packet{
 		ID:       id,
 		Command:  to.command,
@@ -61,7 +61,7 @@ func (sl *sessionLane) submitLocked(p lane.Packet, of *policy, now int64) (*inst
 			return nil, why
 		}
 	}
-	if limiter := sl.inst.limiter.Load(); limiter != nil && !limiter.Allow() {
+	if limiter := sl.inst.limiter.Load(); limiter != nil && !limiter.AllowN(sl.owner.d.time(now), 1) {
 		return nil, ReasonInstanceRate
 	}
 	if why := sl.inst.load.admit(len(p.Payload)); why != noReason {
