@@ -81,8 +81,12 @@ func (b *breaker) allows(open *atomic.Int64) bool {
 	return trial == 0 || open.Load() < trial
 }
 
-// succeeded notes packets that were answered.
+// succeeded notes packets that were answered. A call that only deferred its packets
+// has none, and says nothing yet.
 func (b *breaker) succeeded(packets int) {
+	if packets == 0 {
+		return
+	}
 	b.meter.add(b.now(), int64(packets), 0)
 	if !b.cfg.Enabled {
 		return
