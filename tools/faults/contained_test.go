@@ -46,7 +46,8 @@ func TestContained(t *testing.T) {
 			fault.do(d.instances[victim])
 			time.Sleep(containedWithin + after)
 			stop()
-			calm, storm := check.Span{From: begun, To: at}, check.Span{From: at, To: at + containedWithin}
+			// What is under way when it happens is neither before nor after.
+			calm, storm := check.Span{From: begun, To: at - 200*time.Millisecond}, check.Span{From: at, To: at + containedWithin}
 			contained := check.Span{From: at + containedWithin, To: clock()}
 
 			requests, got := f.requests(), d.record()
