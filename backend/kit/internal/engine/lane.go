@@ -170,19 +170,27 @@ func (t *task) extend(startBy int64) {
 	}
 }
 
-// begin returns the head of a lane that the pool has given to a worker, nil when
-// there is nothing left to do: then the lane is idle.
-func (l *lane) begin() *task {
+// begin takes a parked lane for a worker and returns its head, nil when there is
+// nothing left to do: then the lane is idle. Where the head is late it stays parked.
+func (l *lane) begin(nowMS int64) (head *task, late bool) {
 	l.shard.mu.Lock()
 	defer l.shard.mu.Unlock()
+	if l.head != nil && l.head.late(nowMS) {
+		return nil, true
+	}
 	l.parked = false
-	return l.head
+	return l.head, false
+}
+
+// late reports whether the packet must not begin any more.
+func (t *task) late(nowMS int64) bool {
+	startBy := t.startBy.Load()
+	return startBy != 0 && startBy < nowMS
 }
 
 // finish takes the head off its lane, remembers its answer, and returns it with
-// the next head, which the caller must run. A batch's runner (inline) has no next
-// when that is not fast: then the lane is parked, and the caller must give it to
-// the pool.
+// the next head, which the caller must run. There is no next, and the lane is
+// parked, when that is late, or not fast and for a batch's runner (inline).
 func (l *lane) finish(a Answer, inline bool, nowMS int64) (done, next *task, parked bool) {
 	s := l.shard
 	s.mu.Lock()
@@ -192,7 +200,7 @@ func (l *lane) finish(a Answer, inline bool, nowMS int64) (done, next *task, par
 	l.head = next
 	if next == nil {
 		l.tail = nil
-	} else if inline && next.class != fast {
+	} else if next.late(nowMS) || inline && next.class != fast {
 		l.parked, next = true, nil
 	}
 	s.stats.count(a, inline)

@@ -76,6 +76,32 @@ func (s *shard) refuseLate(e *Engine, nowMS int64) bool {
 	s.late.Lock()
 	defer s.late.Unlock()
 	late, left := s.takeLate(nowMS)
+	e.refuse(late)
+	return left
+}
+
+// begin takes a parked lane for a worker and returns the first packet to run, nil
+// when there is none. It refuses what is late before that. The lane stays parked
+// meanwhile, so that Run, too, takes its late packets in order.
+func (e *Engine) begin(l *lane, nowMS int64) *task {
+	head, late := l.begin(nowMS)
+	if !late {
+		return head
+	}
+	s := l.shard
+	s.late.Lock()
+	defer s.late.Unlock()
+	s.mu.Lock()
+	var first *task
+	l.takeLateLocked(nowMS, &first)
+	l.parked, head = false, l.head
+	s.mu.Unlock()
+	e.refuse(first)
+	return head
+}
+
+// refuse answers late packets that are off their lanes.
+func (e *Engine) refuse(late *task) {
 	for late != nil {
 		t := late
 		late = t.next // t may be used again once it is complete
@@ -84,7 +110,6 @@ func (s *shard) refuseLate(e *Engine, nowMS int64) bool {
 		}
 		t.complete(Answer{Refused: PastStartBy})
 	}
-	return left
 }
 
 // takeLate takes the late packets off the shard's lanes and returns the first; their
@@ -96,7 +121,7 @@ func (s *shard) takeLate(nowMS int64) (late *task, left bool) {
 	end := &late
 	watched := s.watched[:0]
 	for _, l := range s.watched {
-		if l.due < nowMS {
+		if l.due < nowMS && !l.leaderDueLocked(nowMS) {
 			end = l.takeLateLocked(nowMS, end)
 		}
 		if l.due == 0 || l.waitingLocked() == nil {
@@ -107,9 +132,6 @@ func (s *shard) takeLate(nowMS int64) (late *task, left bool) {
 	}
 	clear(s.watched[len(watched):])
 	s.watched = watched
-	for t := late; t != nil; t = t.next {
-		s.stats.Refused[pastStartBy]++
-	}
 	return late, len(watched) > 0
 }
 
@@ -125,9 +147,10 @@ func (l *lane) takeLateLocked(nowMS int64, end **task) **task {
 	l.due = 0
 	for t := *at; t != nil; t = *at {
 		switch startBy := t.startBy.Load(); {
-		case startBy != 0 && startBy < nowMS:
+		case t.late(nowMS):
 			*at, t.next = t.next, nil
 			*end, end = t, &t.next
+			l.shard.stats.Refused[pastStartBy]++
 			continue
 		case startBy != 0 && (l.due == 0 || startBy < l.due):
 			l.due = startBy
@@ -136,6 +159,14 @@ func (l *lane) takeLateLocked(nowMS int64, end **task) **task {
 	}
 	l.tail = last
 	return end
+}
+
+// leaderDueLocked reports whether the head waits, perhaps, for its batch's runner and
+// has just become late. What waits behind it is then left for the next look, lest
+// it be refused before the head is.
+func (l *lane) leaderDueLocked(nowMS int64) bool {
+	return l.head != nil && !l.parked && !l.head.waits &&
+		l.head.late(nowMS) && !l.head.late(nowMS-lookEvery.Milliseconds())
 }
 
 // waitingLocked returns the first packet that waits.

@@ -61,6 +61,7 @@ type checker struct {
 
 	mu       sync.Mutex
 	bounds   map[string]int64         // the latest start_by of its attempts, by packet
+	refused  map[string]int64         // the seq of the last refusal, by session and start_by
 	runTimes map[string]time.Duration // by packet
 	running  map[string]bool          // by session
 	last     map[string]int64         // the highest seq that ran, by session
@@ -105,6 +106,12 @@ func (c *checker) handle(_ context.Context, p *holdfast.Packet) Answer {
 func (c *checker) later(p *holdfast.Packet, a Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if of := fmt.Sprint(p.Session, p.StartByMs); a.Refused == PastStartBy && p.StartByMs == c.bounds[key(p)] {
+		if p.Seq < c.refused[of] {
+			c.failf("%s was refused after %d, which has the same start_by", id(p), c.refused[of])
+		}
+		c.refused[of] = max(c.refused[of], p.Seq)
+	}
 	c.answeredLocked(p, a)
 }
 
@@ -135,7 +142,7 @@ func (c *checker) checkRefusal(p *holdfast.Packet) {
 	if p.StartByMs == 0 || now <= p.StartByMs {
 		c.failf("%s was refused when it might still begin", id(p))
 	}
-	if late := now - c.bounds[key(p)]; late > 2*lookEvery.Milliseconds() {
+	if late := now - c.bounds[key(p)]; late > 3*lookEvery.Milliseconds() {
 		c.failf("%s was refused %d ms after its start_by", id(p), late)
 	}
 }
@@ -172,7 +179,7 @@ func (c *checker) expect(p *holdfast.Packet, pl planned) {
 
 func play(t *testing.T, plan []step) *checker {
 	c := &checker{
-		bounds: map[string]int64{}, runTimes: map[string]time.Duration{}, running: map[string]bool{}, last: map[string]int64{},
+		bounds: map[string]int64{}, refused: map[string]int64{}, runTimes: map[string]time.Duration{}, running: map[string]bool{}, last: map[string]int64{},
 		ran: map[string]int{}, answers: map[string]int{},
 	}
 	cfg := testConfig()

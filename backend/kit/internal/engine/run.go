@@ -29,11 +29,13 @@ func (e *Engine) do(w *worker, j job) {
 // fast ones and hands the lane on when another kind comes.
 func (e *Engine) drain(w *worker, l *lane, inline bool) {
 	w.lane = l
-	t := l.head
-	if !inline {
-		t = l.begin()
-	}
 	now := e.clock.now()
+	var t *task
+	if inline {
+		t = l.head
+	} else {
+		t = e.begin(l, e.clock.unixMS(now))
+	}
 	for t != nil {
 		a := e.run(t, now)
 		ended := e.clock.now()
@@ -74,14 +76,13 @@ func (e *Engine) run(t *task, now time.Duration) Answer {
 // It returns the next packet to run, nil when there is none or the pool has the
 // lane.
 func (e *Engine) finish(l *lane, a Answer, inline bool, now time.Duration) *task {
-	if a.Refused == PastStartBy {
-		l.shard.late.Lock()
-		defer l.shard.late.Unlock()
-	}
 	done, next, parked := l.finish(a, inline, e.clock.unixMS(now))
 	done.complete(a)
-	if parked {
+	switch {
+	case parked && inline:
 		e.pool.submit(l)
+	case parked:
+		return e.begin(l, e.clock.unixMS(now))
 	}
 	return next
 }
