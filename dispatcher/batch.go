@@ -1,6 +1,8 @@
 package dispatcher
 
 import (
+	"time"
+
 	hf "github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
 
 	"github.com/holdfast-io/holdfast/dispatcher/lane"
@@ -50,7 +52,7 @@ func (b *batch) reset() {
 func (w *worker) fill() {
 	inst, b := w.inst, w.batch
 	now := inst.d.now()
-	startBy := now + int64(inst.svc.cfg.Timeout)
+	startBy := now + int64(inst.svc.cfg.Timeout) // the call and what it defers are given up then
 	room := min(inst.svc.cfg.BatchPackets, inst.load.room())
 	for len(b.packets) < room && b.bytes < inst.svc.cfg.BatchBytes {
 		sl := inst.ready.take(room - len(b.packets))
@@ -106,6 +108,16 @@ func (w *worker) add(sl *sessionLane, now, startBy int64, room int) {
 	b.answers = answers
 }
 
+// refusalTimeMax bounds refusalTime.
+const refusalTimeMax = 250 * time.Millisecond
+
+// refusalTime is how long before the dispatcher gives a packet up its instance
+// must have begun with it. What the instance refuses to begin then is still
+// learned in time: it was not run, where silence would mean that it may have.
+func (inst *instance) refusalTime() int64 {
+	return int64(min(inst.svc.cfg.Timeout/8, refusalTimeMax))
+}
+
 // takeLocked begins the lane's next batch and copies it into the call's request.
 func (w *worker) takeLocked(sl *sessionLane, startBy int64, room int) {
 	b, inst, id := w.batch, w.inst, &sl.owner.id
@@ -121,7 +133,7 @@ func (w *worker) takeLocked(sl *sessionLane, startBy int64, room int) {
 			Seq:       p.Seq,
 			Command:   p.Command.Name,
 			Payload:   p.Payload,
-			StartByMs: inst.clock.startByMS(min(startBy, p.Deadline)),
+			StartByMs: inst.clock.startByMS(min(startBy, p.Deadline) - inst.refusalTime()),
 			Attempt:   int32(p.Attempt),
 			Attrs:     id.attrs,
 			DeviceId:  id.deviceID(),

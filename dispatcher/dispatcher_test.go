@@ -35,9 +35,9 @@ func TestRequestAndReply(t *testing.T) {
 			string(p.Payload) != string(want.Payload) || p.Attempt != want.Attempt || p.DeviceId != want.DeviceId || p.Gateway != want.Gateway {
 			t.Errorf("packet = %+v\nwant     %+v", p, want)
 		}
-		latest := time.Now().Add(2 * time.Second).UnixMilli()
+		latest := time.Now().Add(2*time.Second - refusalTimeMax).UnixMilli()
 		if p.StartByMs > latest || p.StartByMs < latest-5 {
-			t.Errorf("start_by_ms = %d, want the time-out from now on the instance's clock, %d, less the clock's error", p.StartByMs, latest)
+			t.Errorf("start_by_ms = %d, want the time-out from now on the instance's clock less the time for a refusal, %d, less the clock's error", p.StartByMs, latest)
 		}
 	})
 }
