@@ -44,8 +44,8 @@ func TestRetriesDoNotAmplify(t *testing.T) {
 			took := (clock() - begun).Seconds()
 			got := d.record()
 			d.judge(requests, got.runs)
-			// What an idle gateway has saved up, a second's worth, comes on top; and took is
-			// the time of the traffic only.
+			// What this gateway has saved up before, a second's worth, comes on top, and as
+			// much again since took is the time of the traffic only.
 			most := attemptsARequest*float64(len(requests)) + attemptsASecond*(took+savedUp)
 			t.Logf("%d requests in %.1f s, %d attempts at the instances (%.3f a request), at most %.0f allowed; answers: %v",
 				len(requests), took, got.arrivals, float64(got.arrivals)/float64(len(requests)), most,
