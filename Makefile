@@ -27,7 +27,7 @@ CONSUL         := $(CACHE)/consul-$(CONSUL_VERSION)
 # A hung test shows its goroutines instead of stopping the machine for good.
 TESTTIMEOUT ?= 15m
 
-.PHONY: help run build test check fmt vet lint idl idl-check docs bench fuzz soak vuln consul race-tools clean
+.PHONY: help run build test check fmt vet lint idl idl-check docs bench fuzz soak vuln consul test-tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,7 +38,7 @@ run: ## start gateway, echo and logic on this machine (`go run . dev`)
 build: ## build bin/holdfast
 	$(GO) build -trimpath -o $(BIN) .
 
-test: race-tools check consul ## everything that continuous integration runs: checks, then all tests with the race detector
+test: test-tools check consul ## everything that continuous integration runs: checks, then all tests with the race detector
 	HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)" $(GO) test -race -p $(TESTP) -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
 
 check: fmt vet lint idl-check ## the part of `make test` that runs no tests
@@ -82,7 +82,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 		done; \
 	done
 
-soak: race-tools consul ## the long tests as well
+soak: test-tools consul ## the long tests as well
 	HOLDFAST_TEST_SOAK=1 HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)" $(GO) test -race -p $(TESTP) -timeout 3h $(TESTFLAGS) ./...
 
 vuln: ## govulncheck; needs its database from the network, so no part of `make test`
@@ -98,13 +98,18 @@ consul: ## build the Consul server that tests start (four minutes, once a versio
 	$(GO) -C tools/consul build -trimpath -o "$(CONSUL).new" github.com/hashicorp/consul; \
 	mv "$(CONSUL).new" "$(CONSUL)"
 
-race-tools:
-	@command -v "$${CC:-gcc}" >/dev/null && exit 0; \
+# gcc is the race detector's; ip makes the network namespaces in which tests cut
+# connections, which only root may.
+test-tools:
+	@missing=; \
+	command -v "$${CC:-gcc}" >/dev/null || missing="gcc libc6-dev"; \
+	command -v ip >/dev/null || [ "$$(id -u)" != 0 ] || missing="$$missing iproute2"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing gcc for the race detector"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null; \
+		echo "installing $$missing for the tests"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	else \
-		echo "the race detector needs gcc and libc6-dev: install them, or run this as root on a Debian system" >&2; exit 1; \
+		echo "the tests need $$missing: install them, or run this as root on a Debian system" >&2; exit 1; \
 	fi
 
 clean: ## remove what the targets made
