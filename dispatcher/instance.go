@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/holdfast-io/holdfast/dispatcher/discovery"
 )
@@ -24,9 +23,9 @@ type instance struct {
 	load    load
 	meter   meter
 	breaker breaker
-	limiter atomic.Pointer[rate.Limiter] // nil: no limit
-	suspect atomic.Bool                  // a call has timed out and no heartbeat was answered since
-	seen    atomic.Int64                 // the incarnation that spoke last; 0: none yet
+	limiter atomic.Pointer[limiter] // nil: no limit
+	suspect atomic.Bool             // a call has timed out and no heartbeat was answered since
+	seen    atomic.Int64            // the incarnation that spoke last; 0: none yet
 	ready   readyQueue
 	held    heldLanes
 	life    life

@@ -4,8 +4,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate"
-
 	"github.com/holdfast-io/holdfast/dispatcher/lane"
 )
 
@@ -15,9 +13,9 @@ type policy struct {
 	// Static.
 	cfg     RouteConfig
 	hold    HoldConfig
-	limiter *rate.Limiter // nil: no limit
-	bounded bool          // cfg.Concurrency is a bound
-	payload []byte        // of the canned reply
+	limiter *limiter // nil: no limit
+	bounded bool     // cfg.Concurrency is a bound
+	payload []byte   // of the canned reply
 
 	open      atomic.Int64 // unanswered requests; counted where bounded
 	held      atomic.Int64 // requests that wait for an instance
@@ -35,14 +33,6 @@ func newPolicy(cfg RouteConfig) *policy {
 	return p
 }
 
-// newLimiter returns a limiter, or nil where there is no limit.
-func newLimiter(perSecond float64, burst int) *rate.Limiter {
-	if perSecond <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), orDefault(burst, max(1, int(perSecond))))
-}
-
 // policyOf returns the policy of a packet's route.
 func policyOf(c *lane.Command) *policy {
 	if c == nil {
@@ -58,7 +48,7 @@ func (p *policy) admit(now time.Time) Reason {
 		p.open.Add(-1)
 		return ReasonRouteBusy
 	}
-	if p.limiter != nil && !p.limiter.AllowN(now, 1) {
+	if p.limiter != nil && !p.limiter.allow(now) {
 		p.done()
 		return ReasonRouteRate
 	}

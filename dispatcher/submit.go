@@ -61,7 +61,7 @@ func (sl *sessionLane) submitLocked(p lane.Packet, of *policy, now int64) (*inst
 			return nil, why
 		}
 	}
-	if limiter := sl.inst.limiter.Load(); limiter != nil && !limiter.AllowN(sl.owner.d.time(now), 1) {
+	if limiter := sl.inst.limiter.Load(); limiter != nil && !limiter.allow(sl.owner.d.time(now)) {
 		return nil, ReasonInstanceRate
 	}
 	if why := sl.inst.load.admit(len(p.Payload)); why != noReason {

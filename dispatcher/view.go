@@ -149,7 +149,7 @@ func (i *instance) view() InstanceView {
 		v.ErrorRatio = float64(t.failed) / float64(all)
 	}
 	if l := i.limiter.Load(); l != nil {
-		v.Limiter = fmt.Sprintf("%.0f of %d", max(0, l.Tokens()), l.Burst())
+		v.Limiter = fmt.Sprintf("%.0f of %d", max(0, l.tokens(time.Now())), l.rate.Burst())
 	}
 	return v
 }
