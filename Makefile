@@ -27,6 +27,14 @@ CONSUL         := $(CACHE)/consul-$(CONSUL_VERSION)
 # A hung test shows its goroutines instead of stopping the machine for good.
 TESTTIMEOUT ?= 15m
 
+# All tests with the race detector. What tests of promises have measured goes to a
+# file of its own, which FIGURES prints after all else, with go's own exit code.
+GOTEST = @figures=$$(mktemp); trap 'rm -f "$$figures"' EXIT; \
+	export HOLDFAST_TEST_FIGURES="$$figures" HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)"; \
+	status=0; { $(GO) test -race -p $(TESTP) $(TESTFLAGS)
+FIGURES = } || status=$$?; \
+	echo "figures of the promises:"; sort "$$figures"; exit $$status
+
 .PHONY: help run build test check fmt vet lint idl idl-check docs bench fuzz soak vuln consul test-tools clean
 
 help: ## list the targets
@@ -39,7 +47,7 @@ build: ## build bin/holdfast
 	$(GO) build -trimpath -o $(BIN) .
 
 test: test-tools check consul ## everything that continuous integration runs: checks, then all tests with the race detector
-	HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)" $(GO) test -race -p $(TESTP) -timeout $(TESTTIMEOUT) $(TESTFLAGS) ./...
+	$(GOTEST) -timeout $(TESTTIMEOUT) ./...; $(FIGURES)
 
 check: fmt vet lint idl-check ## the part of `make test` that runs no tests
 
@@ -83,7 +91,7 @@ fuzz: ## run each fuzz target for FUZZTIME
 	done
 
 soak: test-tools consul ## the long tests as well
-	HOLDFAST_TEST_SOAK=1 HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)" $(GO) test -race -p $(TESTP) -timeout 3h $(TESTFLAGS) ./...
+	$(GOTEST:@%=@export HOLDFAST_TEST_SOAK=1; %) -timeout 3h ./...; $(FIGURES)
 
 vuln: ## govulncheck; needs its database from the network, so no part of `make test`
 	$(GO) tool govulncheck ./...

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	hf "github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
+	"github.com/holdfast-io/holdfast/tools/testenv"
 )
 
 // hang makes a backend answer heartbeats and nothing else, until the returned
@@ -136,7 +137,7 @@ func TestTrialFails(t *testing.T) {
 			}
 		}
 		share := float64(bad) / float64(all)
-		t.Logf("P13: after 3 s %d of %d requests failed (%.3f %%), the breaker opened %d times", bad, all, 100*share, w.instance(0).breaker.opens.Load())
+		testenv.Figure(t, "P13", "after 3 s %d of %d requests failed (%.3f %%), the breaker opened %d times", bad, all, 100*share, w.instance(0).breaker.opens.Load())
 		if share > 0.01 {
 			t.Errorf("%.3f %% failed, want at most 1 %% at 200 requests a second", 100*share)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-io/holdfast/dispatcher/slots"
 	hf "github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
+	"github.com/holdfast-io/holdfast/tools/testenv"
 )
 
 // failoverConfig has breakers, and calls that fail soon.
@@ -227,7 +228,7 @@ func TestBudget(t *testing.T) {
 			attempts += n
 		}
 		limit := 1.1*perSecond*seconds + 10*seconds
-		t.Logf("P16: %d requests, %d attempts, limit %.0f", perSecond*seconds, attempts, limit)
+		testenv.Figure(t, "P16", "%d requests, %d attempts, limit %.0f", perSecond*seconds, attempts, limit)
 		if float64(attempts) > limit || attempts < perSecond*seconds*21/20 {
 			t.Errorf("%d attempts for %d requests, want more than that and at most %.0f", attempts, perSecond*seconds, limit)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-io/holdfast/dispatcher/discovery"
+	"github.com/holdfast-io/holdfast/tools/testenv"
 )
 
 // fleet is a dispatcher and n real processes.
@@ -114,7 +115,7 @@ func TestRealInstanceFails(t *testing.T) {
 				}
 			}
 			mean := (shares[0] + shares[1] + shares[2] + shares[3]) / 4
-			t.Logf("P13: %v: 3 s later %d of %d requests failed; the busiest survivor has %.2f of the mean",
+			testenv.Figure(t, "P13", "%v: 3 s later %d of %d requests failed; the busiest survivor has %.2f of the mean",
 				signal, bad.Load(), late.Load(), slices.Max(shares)/mean)
 			if bad.Load()*1000 > late.Load() {
 				t.Errorf("%d of %d requests failed, want at most 0.1 %%", bad.Load(), late.Load())

@@ -59,7 +59,7 @@ func TestConsulAway(t *testing.T) {
 		return err == nil && len(states) == 2 && states[0].Passing && states[0].Locked && states[0].Holder.ID == "a"
 	})
 	took := time.Since(began)
-	t.Logf("registered again %v after Consul came back empty; the promise is 10s", took.Round(time.Millisecond))
+	testenv.Figure(t, "P15", "registered again %v after Consul came back empty; the promise is 10s", took.Round(time.Millisecond))
 	if took > 10*time.Second {
 		t.Errorf("the registration took %v", took)
 	}
@@ -72,7 +72,7 @@ func startsFromCopy(t *testing.T, how string, cfg discovery.ConsulConfig, table 
 	cold := watch(t, cfg, discovery.Watch{Services: []string{"echo"}})
 	got := until(t, cold, "echo", func(discovery.Service) bool { return true })
 	took := time.Since(began)
-	t.Logf("a cold start with %s Consul served after %v, from a copy %v old; the promise is 5s", how, took.Round(time.Millisecond), cold.Age().Round(time.Millisecond))
+	testenv.Figure(t, "P15", "a cold start with %s Consul served after %v, from a copy %v old; the promise is 5s", how, took.Round(time.Millisecond), cold.Age().Round(time.Millisecond))
 	if took > 5*time.Second {
 		t.Errorf("with %s Consul a cold start took %v", how, took)
 	}
@@ -91,7 +91,7 @@ func servesFromMemory(t *testing.T, cfg discovery.ConsulConfig, r discovery.Regi
 	began := time.Now()
 	told, _ := announce(t, cfg, r)
 	poll(t, "serving the slot it remembers", func() bool { return told.now() == discovery.Standing{Serving: true, Slot: 1} })
-	t.Logf("an instance that started without Consul served its slot after %v", time.Since(began).Round(time.Millisecond))
+	testenv.Figure(t, "P15", "an instance that started without Consul served its slot after %v", time.Since(began).Round(time.Millisecond))
 }
 
 // TestDamagedCopy starts with a copy that is not what was written.

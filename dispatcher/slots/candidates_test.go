@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/holdfast-io/holdfast/tools/testenv"
 )
 
 // place is what a gateway does: the user's slot, else the first substitute that is up.
@@ -108,7 +110,7 @@ func TestAddingASlotMovesFew(t *testing.T) {
 			}
 		}
 		share := float64(moved) / users
-		t.Logf("P14: %3d -> %3d slots moves %.4f of the users; 1/n = %.4f", n, n+1, share, 1/float64(n+1))
+		testenv.Figure(t, "P14", "%3d -> %3d slots moves %.4f of the users; 1/n = %.4f", n, n+1, share, 1/float64(n+1))
 		if share > 1/float64(n+1)+e {
 			t.Errorf("%d -> %d slots moves %.4f of the users, want at most %.4f", n, n+1, share, 1/float64(n+1)+e)
 		}
@@ -126,7 +128,7 @@ func TestDeadSlotsUsersSpread(t *testing.T) {
 				}
 				chi, limit := spread(n, life, rank)
 				if life == 0 {
-					t.Logf("P14: n = %3d, substitute %d: chi-square %.1f, bound %.1f", n, rank+1, chi, limit)
+					testenv.Figure(t, "P14", "n = %3d, substitute %d: chi-square %.1f, bound %.1f", n, rank+1, chi, limit)
 				}
 				if chi > limit {
 					t.Errorf("n = %d, incarnation %d, substitute %d: chi-square %.1f, want at most %.1f", n, life, rank+1, chi, limit)

@@ -47,7 +47,7 @@ func TestRetriesDoNotAmplify(t *testing.T) {
 			// What this gateway has saved up before, a second's worth, comes on top, and as
 			// much again since took is the time of the traffic only.
 			most := attemptsARequest*float64(len(requests)) + attemptsASecond*(took+savedUp)
-			t.Logf("%d requests in %.1f s, %d attempts at the instances (%.3f a request), at most %.0f allowed; answers: %v",
+			testenv.Figure(t, "P16", "%d requests in %.1f s, %d attempts at the instances (%.3f a request), at most %.0f allowed; answers: %v",
 				len(requests), took, got.arrivals, float64(got.arrivals)/float64(len(requests)), most,
 				check.Failures(requests, check.Span{To: 1 << 62}))
 			if float64(got.arrivals) > most {

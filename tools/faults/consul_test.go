@@ -137,7 +137,7 @@ func TestConsulAway(t *testing.T) {
 	whole := check.Span{To: 1 << 62}
 	requests := f.requests()
 	share, sent := check.Success(requests, whole)
-	t.Logf("Consul stopped, killed and frozen for %v each, then emptied: %d requests, success %.5f, p99 %v; cold start without Consul %v; registered again in the emptied one after %v",
+	testenv.Figure(t, "P15", "Consul stopped, killed and frozen for %v each, then emptied: %d requests, success %.5f, p99 %v; cold start without Consul %v; registered again in the emptied one after %v",
 		away, sent, share, check.Latency(requests, whole, 99).Round(10*time.Microsecond), coldStart.Round(time.Millisecond), again.Round(time.Millisecond))
 	if failed := check.Failures(requests, whole); len(failed) > 0 || sent == 0 {
 		t.Errorf("%d requests failed, want 0: %v", sent-int(share*float64(sent)+0.5), failed)

@@ -56,7 +56,7 @@ func TestContained(t *testing.T) {
 			during, _ := check.Success(requests, storm)
 			is, sent := check.Success(requests, contained)
 			busiest := check.Busiest(got.runs, d.ids(victim), contained)
-			t.Logf("success before %.5f, in the first %v %.5f, then %.5f of %d requests; busiest survivor %.2f of the mean; p99 before %v, then %v",
+			testenv.Figure(t, "P13", "success before %.5f, in the first %v %.5f, then %.5f of %d requests; busiest survivor %.2f of the mean; p99 before %v, then %v",
 				was, containedWithin, during, is, sent, busiest,
 				check.Latency(requests, calm, 99).Round(10*time.Microsecond), check.Latency(requests, contained, 99).Round(10*time.Microsecond))
 			if was != 1 {

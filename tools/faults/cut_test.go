@@ -79,7 +79,7 @@ func TestNetworkCut(t *testing.T) {
 		contained := check.Span{From: cut.From + containedWithin, To: cut.To}
 		share, sent := check.Success(requests, contained)
 		caught, _ := caughtBy(requests, cut, far.settings.ID)
-		t.Logf("cut off: %d requests were caught; from %v on success %.5f of %d", caught, containedWithin, share, sent)
+		testenv.Figure(t, "P13", "cut off: %d requests were caught; from %v on success %.5f of %d", caught, containedWithin, share, sent)
 		if share < successLeast {
 			t.Errorf("success %v after the cut is %.5f, want at least %v: %v", containedWithin, share, successLeast, check.Failures(requests, contained))
 		}

@@ -40,7 +40,7 @@ func TestFrozenInstanceOvertakesNothing(t *testing.T) {
 	d.judge(requests, got.runs)
 	for n, span := range frozen {
 		caught, elsewhere := caughtBy(requests, span, d.instances[n%len(d.instances)].settings.ID)
-		t.Logf("frozen %s: %d requests were caught, %d of their users' later ones were run elsewhere meanwhile",
+		testenv.Figure(t, "P13", "frozen %s: %d requests were caught, %d of their users' later ones were run elsewhere meanwhile",
 			d.instances[n%len(d.instances)].settings.ID, caught, elsewhere)
 		if caught == 0 || elsewhere == 0 {
 			t.Error("nothing was caught, or nothing went on elsewhere: this round shows nothing")

@@ -189,7 +189,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 		}
 		_ = receiver.Close() // nothing is asked of it any more
 	}
-	t.Logf("%d kills: %d messages acknowledged in %d conversations, %d sent again; none lost, doubled or out of order: %v",
+	testenv.Figure(t, "P4", "%d kills: %d messages acknowledged in %d conversations, %d sent again; none lost, doubled or out of order: %v",
 		kills, acked, conversations, again, !t.Failed())
 	if again == 0 {
 		t.Error("no kill met a message on its way: this shows nothing")
