@@ -87,7 +87,7 @@ func (s *Session) Start(up Upstream) { s.up = up }
 // Upstream is the session's lanes.
 func (s *Session) Upstream() Upstream { return s.up }
 
-// ID, UID and Device never change.
+// ID names the session. Like UID and Device it never changes.
 func (s *Session) ID() string { return s.state.ID }
 
 // UID is whose session it is.

@@ -98,10 +98,8 @@ func (c *Conn) completeLocked(b []byte) {
 			c.refuse(err)
 			return
 		}
-		whole := c.partial
-		c.partial = nil // an idle connection keeps no buffer
+		c.partial = nil // an idle connection keeps no buffer; the frame still aliases it
 		(*c.receiver.Load()).Receive(frame)
-		_ = whole // the frame aliases it until Receive has returned
 	}
 	switch {
 	case len(b) == 0:
