@@ -40,9 +40,8 @@ func TestRepliesThatBreakTheContract(t *testing.T) {
 				l, sink := w.open("alice")
 				submit(l, 1, 2)
 				synctest.Wait()
-				b.with(func() { b.answer = nil })
-				close(b.gate)
 				b.with(func() {
+					b.answer = nil
 					b.mangle = func(r *hf.ForwardReply) *hf.ForwardReply {
 						if len(r.Replies) == 2 {
 							return tt.mangle(r)
@@ -50,6 +49,7 @@ func TestRepliesThatBreakTheContract(t *testing.T) {
 						return r
 					}
 				})
+				close(b.gate)
 				synctest.Wait()
 				if got := sink.of(1); got.status != statusInternal || got.reason != "bad_reply" || got.retryAfter != 0 {
 					t.Errorf("answer = %+v, want INTERNAL bad_reply", got)
