@@ -29,6 +29,9 @@ type Config struct {
 	Listeners []transport.ListenerConfig `koanf:"listeners"`
 	// RPC is where backends push, answer and kick.
 	RPC push.Config `koanf:"rpc"`
+	// HealthListen is where a balancer asks for /livez and /readyz, and nothing
+	// else is answered. Empty: only the admin address answers them.
+	HealthListen string `koanf:"health_listen"`
 	// Drain says how clients are sent away when the gateway stops.
 	Drain DrainConfig `koanf:"drain"`
 	// Session says what clients are told in WELCOME and held to.
@@ -44,6 +47,9 @@ type Config struct {
 type DrainConfig struct {
 	// Window is the time over which clients are asked to leave and then closed.
 	Window time.Duration `koanf:"window"`
+	// DeregisterDelay is how long the gateway goes on accepting once it has said
+	// that it is not ready, so that the balancer in front notices first.
+	DeregisterDelay time.Duration `koanf:"deregister_delay"`
 	// HardStop is how long after the window the process ends, whatever hangs.
 	HardStop time.Duration `koanf:"hard_stop"`
 }
@@ -91,7 +97,7 @@ func DefaultConfig() Config {
 		Name:      "gw-1",
 		Listeners: []transport.ListenerConfig{{Transport: transport.TCP, Address: "127.0.0.1:7000"}},
 		RPC:       push.DefaultConfig(),
-		Drain:     DrainConfig{Window: 120 * time.Second, HardStop: 30 * time.Second},
+		Drain:     DrainConfig{Window: 120 * time.Second, DeregisterDelay: 10 * time.Second, HardStop: 30 * time.Second},
 		Session: SessionConfig{
 			HelloTimeout: 8 * time.Second,
 			// 25 s + 8 s stays below the idle time-outs of common L4 balancers.
@@ -131,6 +137,9 @@ func (c Config) Validate() error {
 	errs = append(errs, prefixed("session", c.Session.validate())...)
 	if c.Drain.Window < 0 || c.Drain.Window > time.Hour {
 		add("drain.window: %v, want 0s to 1h", c.Drain.Window)
+	}
+	if c.Drain.DeregisterDelay < 0 || c.Drain.DeregisterDelay > 10*time.Minute {
+		add("drain.deregister_delay: %v, want 0s to 10m", c.Drain.DeregisterDelay)
 	}
 	if c.Drain.HardStop < time.Second || c.Drain.HardStop > 10*time.Minute {
 		add("drain.hard_stop: %v, want 1s to 10m", c.Drain.HardStop)
