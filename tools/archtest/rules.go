@@ -22,13 +22,15 @@ var mayImport = map[string][]string{
 		"backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
 	},
 
-	"gateway":           {"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/session", "gateway/push"},
-	"gateway/wire":      nil,
-	"gateway/wheel":     nil,
-	"gateway/transport": {"gateway/wire", "gateway/wheel", "idl/endpoint"},
-	"gateway/session":   {"gateway/wire"},
-	"gateway/push":      {"gateway/wire", "gateway/session", "idl/endpoint", "idl/rpc"},
-	"gateway/client":    {"gateway/wire"},
+	"gateway":                      {"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/session", "gateway/push"},
+	"gateway/wire":                 nil,
+	"gateway/wheel":                nil,
+	"gateway/transport":            {"gateway/wire", "gateway/wheel", "idl/endpoint"},
+	"gateway/transport/http1":      nil,
+	"gateway/transport/proxyproto": nil,
+	"gateway/session":              {"gateway/wire"},
+	"gateway/push":                 {"gateway/wire", "gateway/session", "idl/endpoint", "idl/rpc"},
+	"gateway/client":               {"gateway/wire"},
 
 	"dispatcher":                 {"dispatcher/slots", "dispatcher/lane", "dispatcher/discovery"},
 	"dispatcher/slots":           nil,
@@ -111,6 +113,7 @@ var testOnly = []string{
 	"go.uber.org/goleak",
 	"pgregory.net/rapid",
 	"github.com/google/go-cmp",
+	"github.com/pires/go-proxyproto",
 }
 
 // pure packages have no clock, no goroutine, no logger, no metrics and no I/O:
@@ -118,6 +121,7 @@ var testOnly = []string{
 // they may import time, but not ask for it.
 var pure = []string{
 	"gateway/wire",
+	"gateway/transport/proxyproto",
 	"dispatcher/slots",
 	"dispatcher/lane",
 	"dispatcher/discovery/claim",
