@@ -1,8 +1,8 @@
 # Holdfast. `make` alone lists the targets.
 #
-# Everything is built by the Go toolchain from go.mod, tools included; only the
-# race detector needs something else, a C compiler, which `make test` installs
-# where it may.
+# Everything is built by the Go toolchain from go.mod, tools included. Tests need
+# a little more, a C compiler for the race detector and what stands in front of a
+# gateway, which `make test` installs where it may.
 
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -29,8 +29,9 @@ TESTTIMEOUT ?= 15m
 
 # All tests with the race detector. What tests of promises have measured goes to a
 # file of its own, which FIGURES prints after all else, with go's own exit code.
+# STRICT makes a test whose tool is missing fail instead of skip.
 GOTEST = @figures=$$(mktemp); trap 'rm -f "$$figures"' EXIT; \
-	export HOLDFAST_TEST_FIGURES="$$figures" HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)"; \
+	export HOLDFAST_TEST_FIGURES="$$figures" HOLDFAST_TEST_CONSUL_BIN="$(CONSUL)" HOLDFAST_TEST_STRICT=1; \
 	status=0; { $(GO) test -race -p $(TESTP) $(TESTFLAGS)
 FIGURES = } || status=$$?; \
 	echo "figures of the promises:"; sort "$$figures"; exit $$status
@@ -82,11 +83,13 @@ docs: ## write what is generated from the code: docs/configuration.md, the metri
 bench: build ## the figures of docs/benchmarks.md; the report goes to OUT
 	$(BIN) bench all --out $(OUT)
 
+# Minimising an input that is merely interesting can take longer than FUZZTIME,
+# and one that fails is small enough to read.
 fuzz: ## run each fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./... | grep -v '/$(GENERATED)'); do \
 		for target in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x "$$pkg"; \
 		done; \
 	done
 
@@ -107,10 +110,12 @@ consul: ## build the Consul server that tests start (four minutes, once a versio
 	mv "$(CONSUL).new" "$(CONSUL)"
 
 # gcc is the race detector's; ip makes the network namespaces in which tests cut
-# connections, which only root may.
+# connections, which only root may; the others are the edge's neighbours: a
+# balancer, a browser, and the client of the documented long poll.
 test-tools:
 	@missing=; \
 	command -v "$${CC:-gcc}" >/dev/null || missing="gcc libc6-dev"; \
+	for tool in haproxy chromium curl; do command -v "$$tool" >/dev/null || missing="$$missing $$tool"; done; \
 	command -v ip >/dev/null || [ "$$(id -u)" != 0 ] || missing="$$missing iproute2"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

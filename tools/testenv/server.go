@@ -96,6 +96,13 @@ func (t *tail) String() string {
 	return "; its last words: " + strings.TrimSpace(string(t.buf))
 }
 
+// FreeAddress returns host:port on loopback that nothing listens on, for a server
+// that cannot pick a port by itself.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 1)[0]))
+}
+
 // freePorts returns n ports that nothing listens on, at TCP and UDP. They lie
 // below those that the kernel gives to outgoing connections, so a server that is
 // stopped finds its own free again.
