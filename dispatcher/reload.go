@@ -22,28 +22,16 @@ type catalog struct {
 // Requests that are under way end by the rules that they came in by. What waits for
 // a service that is gone is refused as for one without instances.
 func (d *Dispatcher) Reload(cfg Config) error {
-	if err := cfg.Validate(); err != nil {
-		return fmt.Errorf("dispatcher config: %w", err)
-	}
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	v := &complaints{}
-	d.cfg.needsNoRestart(cfg, v)
+	if err := d.reloadableLocked(cfg); err != nil {
+		return err
+	}
 	next := &catalog{byName: map[string]*service{}}
-	var added []ServiceConfig
-	for i, sc := range cfg.Services {
-		sc = sc.withDefaults()
-		if old := d.known[sc.Name]; old != nil {
-			old.cfg.sameButLimits(sc, fmt.Sprintf("services[%d].", i), v)
-		} else {
-			added = append(added, sc)
+	for _, sc := range cfg.Services {
+		if d.known[sc.Name] == nil {
+			d.known[sc.Name] = newService(d, sc.withDefaults())
 		}
-	}
-	if err := errors.Join(v.errs...); err != nil {
-		return fmt.Errorf("dispatcher config: %w", err)
-	}
-	for _, sc := range added {
-		d.known[sc.Name] = newService(d, sc)
 	}
 	d.members.mu.Lock() // no instance starts with the bounds of before
 	for _, sc := range cfg.Services {
@@ -57,6 +45,30 @@ func (d *Dispatcher) Reload(cfg Config) error {
 	d.routes.Store(newRoutes(cfg.Routes, next.byName, d.routes.Load()))
 	d.members.follow()
 	d.log.Info("configuration in use", slog.Int("services", len(cfg.Services)), slog.Int("routes", len(cfg.Routes)))
+	return nil
+}
+
+// Reloadable tells why Reload would refuse cfg now, and changes nothing.
+func (d *Dispatcher) Reloadable(cfg Config) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	return d.reloadableLocked(cfg)
+}
+
+func (d *Dispatcher) reloadableLocked(cfg Config) error {
+	if err := cfg.Validate(); err != nil {
+		return fmt.Errorf("dispatcher config: %w", err)
+	}
+	v := &complaints{}
+	d.cfg.needsNoRestart(cfg, v)
+	for i, sc := range cfg.Services {
+		if old := d.known[sc.Name]; old != nil {
+			old.cfg.sameButLimits(sc.withDefaults(), fmt.Sprintf("services[%d].", i), v)
+		}
+	}
+	if err := errors.Join(v.errs...); err != nil {
+		return fmt.Errorf("dispatcher config: %w", err)
+	}
 	return nil
 }
 

@@ -85,12 +85,19 @@ func TestReloadRefuses(t *testing.T) {
 			next := cfg
 			next.Routes = append(slices.Clone(cfg.Routes), RouteConfig{Prefix: "new.", Service: testService})
 			tt.change(&next)
-			if err := w.d.Reload(next); err == nil || !strings.Contains(err.Error(), tt.key+": ") {
-				t.Errorf("%s: Reload = %v, want an error that names it", tt.key, err)
+			for name, try := range map[string]func(Config) error{"Reload": w.d.Reload, "Reloadable": w.d.Reloadable} {
+				if err := try(next); err == nil || !strings.Contains(err.Error(), tt.key+": ") {
+					t.Errorf("%s: %s = %v, want an error that names it", tt.key, name, err)
+				}
 			}
 			if w.d.routes.Load() != was {
 				t.Fatalf("%s: the routes have changed", tt.key)
 			}
+		}
+		next := cfg
+		next.Routes = append(slices.Clone(cfg.Routes), RouteConfig{Prefix: "new.", Service: testService})
+		if err := w.d.Reloadable(next); err != nil || w.d.routes.Load() != was {
+			t.Errorf("Reloadable of what works = %v, or it changed the routes", err)
 		}
 	})
 }
