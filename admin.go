@@ -86,7 +86,7 @@ func adminHandler(h *health, reg *prometheus.Registry, api ...endpoint) http.Han
 const (
 	adminReadTimeout  = 10 * time.Second
 	adminWriteTimeout = 3 * time.Minute
-	adminStopTimeout  = time.Second
+	httpStopTimeout   = time.Second
 )
 
 // serveAdmin serves on ln, which it owns, until ctx is done.
@@ -100,20 +100,26 @@ func serveAdmin(ctx context.Context, ln net.Listener, handler http.Handler, log 
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	return serveHTTP(ctx, "admin server", server, ln)
+}
+
+// serveHTTP runs server on ln, which it owns, until ctx is done, and then cuts what
+// takes longer than a moment to end. name is for its errors.
+func serveHTTP(ctx context.Context, name string, server *http.Server, ln net.Listener) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	select {
 	case err := <-served:
-		return fmt.Errorf("admin server: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), adminStopTimeout)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpStopTimeout)
 	defer cancel()
 	if server.Shutdown(stop) != nil {
 		_ = server.Close() // a profile is running: it is cut, the process goes
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("admin server: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

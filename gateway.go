@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"slices"
 
@@ -23,13 +24,12 @@ func newGatewayCommand() *cobra.Command {
 			if err != nil {
 				return nil, err
 			}
-			reload, err := e.reloadPart(p, cfg)
+			first, err := e.firstParts(p, cfg)
 			if err != nil {
 				e.server.Close()
 				return nil, err
 			}
-			// The first to start is the last to stop: SIGHUP must not end a gateway that drains.
-			return append([]part{reload}, e.parts...), nil
+			return append(first, e.parts...), nil
 		})
 }
 
@@ -56,7 +56,7 @@ func newEdge(p *process, cfg configs.Gateway) (*edge, error) {
 		server.Close()
 		return nil, err
 	}
-	p.drain += cfg.Gateway.Drain.Window
+	p.drain += cfg.Gateway.Drain.DeregisterDelay + cfg.Gateway.Drain.Window
 	p.hardStop = cfg.Gateway.Drain.HardStop
 	p.health.add("gateway", func() string {
 		if err := server.Ready(); err != nil {
@@ -104,6 +104,21 @@ func (e *edge) alive(service, id string) bool {
 	return true
 }
 
+// firstParts are those around the gateway. The first to start is the last to stop:
+// balancers ask for the health of a gateway that drains, and SIGHUP must not end it.
+func (e *edge) firstParts(p *process, cfg configs.Gateway) ([]part, error) {
+	reload, err := e.reloadPart(p, cfg)
+	if err != nil || cfg.Gateway.HealthListen == "" {
+		return []part{reload}, err
+	}
+	ln, err := listenHealth(cfg.Gateway.HealthListen)
+	if err != nil {
+		return nil, err
+	}
+	p.log.Info("health server listens", "address", ln.Addr().String())
+	return []part{reload, {"health", func(ctx context.Context) error { return serveHealth(ctx, ln, p.health, p.log) }}}, nil
+}
+
 // reloadPart makes the part that gives the running gateway what has changed in its
 // configuration.
 func (e *edge) reloadPart(p *process, cfg configs.Gateway) (part, error) {
@@ -119,18 +134,26 @@ func (e *edge) reloadPart(p *process, cfg configs.Gateway) (part, error) {
 			}
 			return next.(configs.Gateway), nil
 		},
-		apply: e.apply, file: p.file, every: cfg.Reload.Watch, log: p.log, m: m, running: cfg,
+		apply: e.apply, file: p.file, every: cfg.Reload.Watch, started: cfg, log: p.log, m: m, running: cfg,
 	}
 	return part{"reload", r.run}, nil
 }
 
-// apply gives what has changed to the dispatcher, which refuses what it cannot take,
-// and then to what tells it of instances.
-func (e *edge) apply(cfg configs.Gateway) error {
-	if err := e.disp.Reload(cfg.Dispatcher); err != nil {
-		return err
+// apply gives a configuration to gateway, dispatcher and what tells that of
+// instances: to all of them or, when one cannot take it, to none. It returns the
+// keys that have changed and need a restart. Certificates are read again even where
+// nothing has changed.
+func (e *edge) apply(cfg configs.Gateway) (restart []string, err error) {
+	if err := e.disp.Reloadable(cfg.Dispatcher); err != nil {
+		return nil, err
 	}
-	return e.source.update(cfg.Dispatcher)
+	if restart, err = e.server.Reload(cfg.Gateway); err != nil {
+		return nil, err
+	}
+	if err := e.disp.Reload(cfg.Dispatcher); err != nil {
+		return restart, err
+	}
+	return restart, e.source.update(cfg.Dispatcher)
 }
 
 // explain answers where requests of a user would go now.

@@ -21,16 +21,19 @@ import (
 // does not work changes nothing.
 type reloader struct {
 	// static
-	load  func() (configs.Gateway, error)
-	apply func(configs.Gateway) error // only the section dispatcher may differ
-	file  *fileWatch                  // since before it was loaded; nil: there is none
-	every time.Duration               // 0: the file is not watched
-	log   *slog.Logger
-	m     *reloadMetrics
+	load func() (configs.Gateway, error)
+	// apply takes all that a running gateway can take of gateway and dispatcher, or
+	// nothing, and returns the keys that would need a restart.
+	apply   func(configs.Gateway) (restart []string, err error)
+	file    *fileWatch      // since before it was loaded; nil: there is none
+	every   time.Duration   // 0: the file is not watched
+	started configs.Gateway // what the process began with
+	log     *slog.Logger
+	m       *reloadMetrics
 
 	// owned by run
-	running configs.Gateway
-	told    string // what needs a restart, as it was logged last
+	running configs.Gateway // what was applied last
+	waiting []string        // the keys of it that need a restart, as they were logged last
 }
 
 // reloadResult is what became of an attempt; a metric label.
@@ -105,29 +108,39 @@ func (r *reloader) reload(why string) {
 	}
 	r.m.good.Set(1)
 	r.m.succeeded.SetToCurrentTime()
-	if result == reloadApplied {
-		r.log.Info("configuration applied", "why", why)
-	}
+	// Who sends a signal wants to know that it has arrived.
+	r.log.Info("configuration "+string(result), "why", why)
 }
 
+// attempt applies the file even where it says nothing new: certificates may have
+// changed in their own files.
 func (r *reloader) attempt() (reloadResult, error) {
 	next, err := r.load()
 	if err != nil {
 		return reloadRejected, err
 	}
-	changed := configs.Differences(r.running, next)
-	restart := slices.DeleteFunc(slices.Clone(changed), func(key string) bool { return strings.HasPrefix(key, "dispatcher.") })
-	if text := strings.Join(restart, ", "); text != r.told {
-		if r.told = text; text != "" {
-			r.log.Warn("changed, but needs a restart to take effect", "keys", text)
-		}
-	}
-	if len(changed) == len(restart) {
-		return reloadUnchanged, nil
-	}
-	if err := r.apply(next); err != nil {
+	restart, err := r.apply(next)
+	if err != nil {
 		return reloadRejected, err
 	}
-	r.running.Dispatcher = next.Dispatcher
+	changed := configs.Differences(r.running, next)
+	restart = append(restart, r.others(next)...)
+	live := slices.DeleteFunc(changed, func(key string) bool {
+		return slices.Contains(restart, key) || slices.Contains(r.waiting, key)
+	})
+	if len(restart) > 0 && !slices.Equal(restart, r.waiting) {
+		r.log.Warn("changed, but needs a restart to take effect", "keys", strings.Join(restart, ", "))
+	}
+	r.running, r.waiting = next, restart
+	if len(live) == 0 {
+		return reloadUnchanged, nil
+	}
 	return reloadApplied, nil
+}
+
+// others lists the keys outside gateway and dispatcher that differ from those the
+// process began with: nothing takes them while it runs.
+func (r *reloader) others(next configs.Gateway) []string {
+	next.Gateway, next.Dispatcher = r.started.Gateway, r.started.Dispatcher
+	return configs.Differences(r.started, next)
 }

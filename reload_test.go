@@ -22,8 +22,9 @@ type reloading struct {
 	*reloader
 	next    configs.Gateway // what the file says
 	wrong   error           // what is wrong with it
-	refuse  error           // what the dispatcher says
-	applied []dispatcher.Config
+	refuse  error           // what gateway or dispatcher say
+	restart []string        // what the gateway says needs a restart
+	applied []configs.Gateway
 	text    bytes.Buffer
 }
 
@@ -36,21 +37,26 @@ func newReloading(t *testing.T) *reloading {
 	r := &reloading{next: configs.DefaultGateway()}
 	r.reloader = &reloader{
 		load: func() (configs.Gateway, error) { return r.next, r.wrong },
-		apply: func(cfg configs.Gateway) error {
+		apply: func(cfg configs.Gateway) ([]string, error) {
 			if r.refuse == nil {
-				r.applied = append(r.applied, cfg.Dispatcher)
+				r.applied = append(r.applied, cfg)
 			}
-			return r.refuse
+			return r.restart, r.refuse
 		},
-		log: slog.New(slog.NewTextHandler(&r.text, nil)), m: m, running: configs.DefaultGateway(),
+		log: slog.New(slog.NewTextHandler(&r.text, nil)), m: m,
+		started: configs.DefaultGateway(), running: configs.DefaultGateway(),
 	}
 	return r
 }
 
-// expect checks what one attempt did.
-func (r *reloading) expect(t *testing.T, result reloadResult, good float64, applied int, said string) {
+// expect checks what one attempt did: the log has one line for each of said.
+func (r *reloading) expect(t *testing.T, result reloadResult, said ...string) {
 	t.Helper()
 	before := testutil.ToFloat64(r.m.total.WithLabelValues(string(result)))
+	applied, wantApplied, good := len(r.applied), 1, 1.0
+	if result == reloadRejected {
+		wantApplied, good = 0, 0
+	}
 	r.text.Reset()
 	r.reload("a test")
 	if n := testutil.ToFloat64(r.m.total.WithLabelValues(string(result))); n != before+1 {
@@ -59,37 +65,57 @@ func (r *reloading) expect(t *testing.T, result reloadResult, good float64, appl
 	if got := testutil.ToFloat64(r.m.good); got != good {
 		t.Errorf("%s: last_reload_good = %v, want %v", result, got, good)
 	}
-	if len(r.applied) != applied {
-		t.Errorf("%s: applied %d times, want %d", result, len(r.applied), applied)
+	if n := len(r.applied) - applied; n != wantApplied {
+		t.Errorf("%s: applied %d times, want %d", result, n, wantApplied)
 	}
-	if text := r.text.String(); said == "" && text != "" || !strings.Contains(text, said) {
-		t.Errorf("%s: the log says %q, want %q", result, text, said)
+	lines := strings.Split(strings.TrimSpace(r.text.String()), "\n")
+	for i, line := range lines {
+		if len(lines) != len(said) || !strings.Contains(line, said[i]) {
+			t.Fatalf("%s: the log says %q, want %q", result, lines, said)
+		}
 	}
 }
 
 // TestReload takes a gateway through every kind of change.
 func TestReload(t *testing.T) {
 	r := newReloading(t)
-	r.expect(t, reloadUnchanged, 1, 0, "")
+	r.expect(t, reloadUnchanged, "configuration unchanged") // certificates are read again all the same
 
 	r.next.Dispatcher.Routes = append(r.next.Dispatcher.Routes[:1:1], dispatcher.RouteConfig{Prefix: "contact.", Service: "logic"})
-	r.expect(t, reloadApplied, 1, 1, "configuration applied")
-	r.expect(t, reloadUnchanged, 1, 1, "")
+	r.expect(t, reloadApplied, "configuration applied")
+	r.next.Gateway.Limits.KeptPushes++
+	r.expect(t, reloadApplied, "configuration applied")
+	r.expect(t, reloadUnchanged, "configuration unchanged")
 
 	r.wrong = errors.New("gateway.yaml:7: no")
-	r.expect(t, reloadRejected, 0, 1, "gateway.yaml:7: no")
+	r.expect(t, reloadRejected, "gateway.yaml:7: no")
 	r.wrong = nil
-	r.expect(t, reloadUnchanged, 1, 1, "") // the file is again what runs
+	r.expect(t, reloadUnchanged, "configuration unchanged") // the file is again what runs
 
 	r.next.Dispatcher.RetryAfter = 3 * time.Second
 	r.refuse = errors.New("not now")
-	r.expect(t, reloadRejected, 0, 1, "not now")
+	r.expect(t, reloadRejected, "not now")
 	r.refuse = nil
-	r.expect(t, reloadApplied, 1, 2, "configuration applied")
+	r.expect(t, reloadApplied, "configuration applied")
+}
 
+// TestReloadTellsWhatNeedsARestart checks that it is said once, and for as long as
+// it is so.
+func TestReloadTellsWhatNeedsARestart(t *testing.T) {
+	r := newReloading(t)
 	r.next.Log.Format = "json"
-	r.expect(t, reloadUnchanged, 1, 2, `keys=log.format`)
-	r.expect(t, reloadUnchanged, 1, 2, "") // said once
+	r.expect(t, reloadUnchanged, "keys=log.format", "configuration unchanged")
+	r.expect(t, reloadUnchanged, "configuration unchanged") // said once
+
+	r.next.Gateway.Name, r.restart = "gw-2", []string{"name"}
+	r.expect(t, reloadUnchanged, `keys="name, log.format"`, "configuration unchanged")
+	r.next.Gateway.Limits.KeptPushes++
+	r.expect(t, reloadApplied, "configuration applied")
+
+	r.next.Gateway.Name, r.next.Log.Format, r.restart = "gw-1", "text", nil
+	r.expect(t, reloadUnchanged, "configuration unchanged") // as it was, and as it runs
+	r.next.Log.Format = "json"
+	r.expect(t, reloadUnchanged, "keys=log.format", "configuration unchanged")
 }
 
 // TestFileWatch checks what counts as a change, and when.

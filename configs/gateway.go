@@ -47,7 +47,8 @@ func DefaultGateway() Gateway {
 // (docs/protocol.md section 2): type, id, status and flags.
 const replyAroundBytes = 1 + 4 + 1 + 1
 
-// Check reports what gateway and dispatcher cannot see of each other.
+// Check reports what gateway and dispatcher cannot see of each other, or leave to
+// whoever makes the process.
 func (c Gateway) Check() error {
 	var errs []error
 	if told, kept := c.Gateway.Session.RequestTimeout, c.Dispatcher.RequestTimeout; kept > told {
@@ -55,6 +56,11 @@ func (c Gateway) Check() error {
 	}
 	if room := c.Gateway.Limits.FrameBytes - replyAroundBytes; c.Dispatcher.ReplyBytes > room {
 		errs = append(errs, fmt.Errorf("dispatcher.reply_bytes: %d, but limits.frame_bytes leaves %d", c.Dispatcher.ReplyBytes, room))
+	}
+	if c.Gateway.HealthListen != "" {
+		if err := checkAddress(c.Gateway.HealthListen); err != nil {
+			errs = append(errs, fmt.Errorf("health_listen: %w", err))
+		}
 	}
 	for i, s := range c.Dispatcher.Services {
 		if c.Discovery.Kind == KindConsul && len(s.Instances) > 0 {
