@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 		"backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
 	},
 
-	"gateway":                      {"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/session", "gateway/push"},
+	"gateway":                      {"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/session", "gateway/push", "gateway/poll"},
 	"gateway/wire":                 nil,
 	"gateway/wheel":                nil,
 	"gateway/admission":            {"gateway/wire"},
@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"gateway/transport/http1":      nil,
 	"gateway/transport/proxyproto": nil,
 	"gateway/session":              {"gateway/wire"},
+	"gateway/poll":                 {"gateway/wire", "gateway/wheel", "gateway/transport/http1"},
 	"gateway/push":                 {"gateway/wire", "gateway/session", "idl/endpoint", "idl/rpc"},
 	"gateway/client":               {"gateway/wire"},
 
