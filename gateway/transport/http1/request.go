@@ -1,6 +1,9 @@
 package http1
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 // HeadBytesMax is the bound on heads to use where nothing else is configured:
 // room for a bearer token and what browsers add by themselves.
@@ -61,4 +64,14 @@ type Error struct {
 // Error is the message with the status before it.
 func (e *Error) Error() string {
 	return "http1: " + http.StatusText(e.Status) + ": " + e.Message
+}
+
+// refusef makes the refusal with status 400. Like statusf it is given numbers and
+// names of ours only.
+func refusef(format string, args ...any) *Error {
+	return statusf(http.StatusBadRequest, format, args...)
+}
+
+func statusf(status int, format string, args ...any) *Error {
+	return &Error{Status: status, Message: fmt.Sprintf(format, args...)}
 }
