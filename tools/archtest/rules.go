@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"gateway/transport/http1":      nil,
 	"gateway/transport/websocket":  {"gateway/wire", "gateway/transport/http1"},
 	"gateway/transport/proxyproto": nil,
+	"gateway/transport/secure":     nil,
 	"gateway/session":              {"gateway/wire"},
 	"gateway/poll":                 {"gateway/wire", "gateway/wheel", "gateway/transport/http1"},
 	"gateway/push":                 {"gateway/wire", "gateway/session", "idl/endpoint", "idl/rpc"},
