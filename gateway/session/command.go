@@ -50,7 +50,7 @@ func (s *Session) refresh(f wire.Frame) {
 		s.Flush()
 		return
 	}
-	s.home.Refresh(s, f.ID, *req.Token)
+	s.deps.Home.Refresh(s, f.ID, *req.Token)
 }
 
 // Refreshed renews the credential in place.
@@ -59,8 +59,11 @@ func (s *Session) Refreshed(expires time.Time) {
 	s.state.ExpiresAt, s.warned = expires, false
 	at := s.at
 	s.mu.Unlock()
+	if s.deps.Cut != nil {
+		s.deps.Cut.renew(s, expires)
+	}
 	if at != nil && !expires.IsZero() {
-		at.conn.WakeAt(at.conn.LastRead() + 1) // the wheel looks at the new time
+		at.conn.WakeAt(at.conn.Now() + 1) // the wheel looks at the new time
 	}
 }
 

@@ -1,7 +1,19 @@
 package session
 
 import (
+	"time"
+
 	"github.com/holdfast-io/holdfast/gateway/wire"
+)
+
+// Slow says what becomes of transient pushes for a client that reads too slowly.
+type Slow uint8
+
+// The policies.
+const (
+	SlowDropOldest Slow = iota // older transient pushes make room
+	SlowConflate               // the same; and the latest of a key is enough
+	SlowDisconnect             // the client is cut
 )
 
 // Push is one push on its way to any number of sessions. Command and payload
@@ -10,6 +22,12 @@ type Push struct {
 	Command  []byte
 	Payload  []byte
 	Reliable bool
+
+	// For transient pushes: one with a key replaces what waits of the same key,
+	// and after TTL (0: no bound) it is not worth sending any more.
+	Key  string
+	TTL  time.Duration
+	Slow Slow
 
 	// encoded is the frame in each encoding, made when the first session needs
 	// it. Only a transient push is the same for everybody.
@@ -22,62 +40,96 @@ type PushOutcome uint8
 
 // The outcomes.
 const (
-	PushTaken    PushOutcome = iota // queued, and kept if reliable
+	PushTaken    PushOutcome = iota // queued, or kept for a resume
 	PushNoOne                       // the session is over
-	PushSlow                        // the client reads too slowly; a reliable push cuts it
+	PushSlow                        // the client reads too slowly and is cut for it; the push is lost
 	PushTooLarge                    // it does not fit max_frame
+	PushDropped                     // transient, for a client that reads too slowly
+	PushCut                         // transient, for a session without a connection
 	pushOutcomes
 )
 
 // String is the outcome as a label.
 func (o PushOutcome) String() string {
-	return [...]string{"taken", "no_session", "queue_full", "too_large"}[o]
+	return [...]string{"taken", "no_session", "queue_full", "too_large", "dropped", "cut"}[o]
 }
 
 // pushHeadBytes is a PUSH frame without command and payload.
 const pushHeadBytes = 10
 
-// Push queues p for the client; Flush sends it. It must not be called for the
-// same Push by two goroutines at once.
+// Push queues p for the client; Flush sends it. A reliable one is kept for a
+// session that is cut. It must not be called for the same Push by two goroutines
+// at once.
 func (s *Session) Push(p *Push) PushOutcome {
-	if pushHeadBytes+len(p.Command)+len(p.Payload) > s.limits.FrameBytesMax {
-		return s.metrics.pushed(PushTooLarge)
+	o := PushTooLarge
+	switch {
+	case pushHeadBytes+len(p.Command)+len(p.Payload) > s.deps.Limits.FrameBytesMax:
+	case p.Reliable:
+		o = s.pushReliable(p)
+	default:
+		o = s.pushTransient(p)
 	}
-	s.mu.Lock()
-	if s.ended || s.at == nil {
-		s.mu.Unlock()
-		return s.metrics.pushed(PushNoOne)
-	}
-	ok := false
-	if p.Reliable {
-		ok = s.pushReliableLocked(p)
-	} else {
-		ok = s.pushTransientLocked(p)
-	}
-	s.mu.Unlock()
-	if ok {
-		return s.metrics.pushed(PushTaken)
-	}
-	if p.Reliable {
-		s.cutSlow()
-	}
-	return s.metrics.pushed(PushSlow)
+	s.deps.Metrics.pushes[o].Inc()
+	return o
 }
 
-// pushReliableLocked gives the push its seq and keeps it until the client
-// acknowledges it.
-func (s *Session) pushReliableLocked(p *Push) bool {
-	st, one := &s.state, push{command: p.Command, payload: p.Payload}
-	if len(st.Kept.pushes) >= s.limits.KeptPushesMax || st.Kept.bytes+st.Kept.size(one) > s.limits.KeptBytesMax {
-		return false
+// pushReliable gives the push its seq and keeps it until the client acknowledges
+// it. When too many are kept the session ends: what it would lack cannot be
+// sent again. When only the connection's queue is full, a resume sends it again.
+func (s *Session) pushReliable(p *Push) PushOutcome {
+	one := push{command: p.Command, payload: p.Payload}
+	s.mu.Lock()
+	st, l := &s.state, s.deps.Limits
+	if s.ended {
+		s.mu.Unlock()
+		return PushNoOne
+	}
+	if len(st.Kept.pushes) >= l.KeptPushesMax || st.Kept.bytes+st.Kept.size(one) > l.KeptBytesMax {
+		s.mu.Unlock()
+		s.EndWith(wire.CloseSlowConsumer, "too many pushes are not acknowledged")
+		return PushSlow
 	}
 	st.PushSeq++
 	st.Kept.add(one)
-	return s.queueLocked(wire.Frame{Type: wire.TypePush, Seq: st.PushSeq, Command: p.Command, Payload: p.Payload})
+	at := s.at
+	full := at != nil && !at.conn.Queue(wire.Frame{Type: wire.TypePush, Seq: st.PushSeq, Command: p.Command, Payload: p.Payload})
+	s.mu.Unlock()
+	if !full {
+		return PushTaken
+	}
+	at.slow()
+	if s.deps.resumable() {
+		return PushTaken
+	}
+	return PushSlow
 }
 
-func (s *Session) pushTransientLocked(p *Push) bool {
-	enc := s.at.conn.Encoding()
+func (s *Session) pushTransient(p *Push) PushOutcome {
+	s.mu.Lock()
+	at := s.at
+	if s.ended || at == nil {
+		over := s.ended
+		s.mu.Unlock()
+		if over {
+			return PushNoOne
+		}
+		return PushCut
+	}
+	taken := at.pushTransientLocked(p)
+	s.mu.Unlock()
+	switch {
+	case taken:
+		return PushTaken
+	case p.Slow == SlowDisconnect:
+		at.slow()
+		return PushSlow
+	default:
+		return PushDropped
+	}
+}
+
+func (a *Attachment) pushTransientLocked(p *Push) bool {
+	enc := a.conn.Encoding()
 	if p.encoded[enc] == nil {
 		b, err := enc.Append(nil, &wire.Frame{Type: wire.TypePush, Command: p.Command, Payload: p.Payload})
 		if err != nil { // the caller has checked the command and the length
@@ -85,5 +137,9 @@ func (s *Session) pushTransientLocked(p *Push) bool {
 		}
 		p.encoded[enc] = b
 	}
-	return s.at.conn.QueueEncoded(p.encoded[enc])
+	until := int64(0)
+	if p.TTL > 0 {
+		until = a.conn.Now() + max(p.TTL.Milliseconds(), 1)
+	}
+	return a.conn.QueueTransient(p.encoded[enc], p.Key, until, p.Slow != SlowDisconnect)
 }

@@ -10,9 +10,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-func newTestRegistry() (*Registry, Deps) {
+func newTestRegistry() (*Registry, *Deps) {
 	m := NewMetrics(prometheus.NewRegistry())
-	return NewRegistry(m), Deps{Limits: &Limits{TopicsMax: 3, FrameBytesMax: 1 << 16, KeptPushesMax: 8, KeptBytesMax: 1 << 16}, Metrics: m}
+	return NewRegistry(m), &Deps{Limits: &Limits{TopicsMax: 3, FrameBytesMax: 1 << 16, KeptPushesMax: 8, KeptBytesMax: 1 << 16}, Metrics: m}
 }
 
 // TestRegistryModel runs random adds, removes and subscriptions against plain

@@ -2,40 +2,21 @@ package session
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
 
-// Conn is what a session needs of its connection. None of its methods blocks.
-type Conn interface {
-	// Queue encodes a frame behind those that wait. It reports false when the
-	// client reads so slowly that the frame was not queued.
-	Queue(f wire.Frame) bool
-	// QueueEncoded is Queue for frames that are in Encoding already.
-	QueueEncoded(b []byte) bool
-	Encoding() wire.Encoding
-	// Flush writes what is queued as far as the socket takes it.
-	Flush()
-	// CloseWith ends the connection with CLOSE behind the given frames. Only
-	// the first call counts and reports true.
-	CloseWith(code wire.CloseCode, reason string, before ...wire.Frame) bool
-	// LastRead is when bytes came last, on the wheel's clock.
-	LastRead() int64
-	// WakeAt asks for Attachment.Expire at that time or earlier.
-	WakeAt(at int64)
-	// Queued is how many bytes wait for the socket.
-	Queued() int
-	// Transport and RemoteIP say how and from where the client came.
-	Transport() string
-	RemoteIP() string
-}
-
-// Home is the gateway a session lives in.
+// Home is the gateway a session lives in. Cut and Ended are called one at a
+// time for a session and in their order, with no lock held but the one that
+// keeps that order: they must not attach, resume, close or end this session.
 type Home interface {
 	// Refresh judges a new token of s and answers request id.
 	Refresh(s *Session, id uint32, token string)
-	// Ended is called once when s is over, without any lock held.
+	// Cut is called when s has lost its connection and may be resumed.
+	Cut(s *Session, why string)
+	// Ended is called once when s is over.
 	Ended(s *Session, why string)
 }
 
@@ -44,29 +25,15 @@ type Limits struct {
 	Heartbeat        time.Duration // PING after this long without a byte
 	HeartbeatTimeout time.Duration // CLOSE 4001 after this long without an answer
 	ExpiryWarning    time.Duration // $expiring is sent this long before the credential runs out
-	FrameBytesMax    int           // the longest frame sent
-	KeptPushesMax    int           // reliable pushes not acknowledged
-	KeptBytesMax     int           // the same in bytes
-	TopicsMax        int           // topics of one session
-}
+	Lifetime         time.Duration // a connection is closed with 4008 after this long; 0: never
+	LifetimeDither   float64       // the share of Lifetime, 0 to 1, that is cut off at random
+	ResumeTTL        time.Duration // how long a session outlives its connection; 0: not at all
 
-// Session is an authenticated client. Its methods may be called from any
-// goroutine and never block.
-type Session struct {
-	limits  *Limits
-	home    Home
-	metrics *Metrics
-	up      Upstream
-
-	nextOfUID *Session // guarded by the registry's shard
-
-	mu         sync.Mutex // guards the following
-	state      State
-	at         *Attachment // nil while there is no connection
-	unanswered int
-	topics     []string
-	ended      bool
-	warned     bool // $expiring has been sent for this credential
+	FrameBytesMax     int // the longest frame sent
+	KeptPushesMax     int // reliable pushes not acknowledged
+	KeptBytesMax      int // the same in bytes
+	KeptReplyBytesMax int // payloads of replies not known to have arrived
+	TopicsMax         int // topics of one session
 }
 
 // Deps is what all sessions of a gateway share.
@@ -74,14 +41,42 @@ type Deps struct {
 	Limits  *Limits
 	Home    Home
 	Metrics *Metrics
+	Meter   Meter        // nil: every request is admitted
+	Cut     *CutSessions // nil: a session ends with its connection
 }
 
-// New returns a session that has neither connection nor lanes yet.
-func New(state State, deps Deps) *Session {
-	return &Session{state: state, limits: deps.Limits, home: deps.Home, metrics: deps.Metrics}
+// Session is an authenticated client. Its methods may be called from any
+// goroutine and never block.
+type Session struct {
+	deps *Deps
+	up   Upstream
+
+	nextOfUID *Session // guarded by the registry's shard
+	cut       cutNode  // guarded by CutSessions.mu
+
+	// turn is held through a change between attached, cut and ended, so that
+	// Home and Upstream hear of the changes in their order.
+	turn sync.Mutex
+
+	mu     sync.Mutex // guards the following
+	state  State
+	at     *Attachment // nil while there is no connection
+	topics []string
+	meter  [2]int64 // the Meter's
+	ended  bool
+	warned bool // $expiring has been sent for this credential
+	away   bool // at's connection has no call open: the session counts as cut
+	told   bool // the backend knows that the session is cut
+
+	// submitting is set while a request is on its way to the lanes, so that a
+	// resume lets nothing overtake it. It is set with mu held.
+	submitting atomic.Bool
 }
 
-// Start gives the session its lanes. It is called once, before Attach.
+// New returns a session that has neither connection nor lanes yet. deps is kept.
+func New(state State, deps *Deps) *Session { return &Session{state: state, deps: deps} }
+
+// Start gives the session its lanes. It is called once, before Attach or Resume.
 func (s *Session) Start(up Upstream) { s.up = up }
 
 // Upstream is the session's lanes.
@@ -96,63 +91,17 @@ func (s *Session) UID() string { return s.state.UID }
 // Device is what the client said of its device.
 func (s *Session) Device() Device { return s.state.Device }
 
-// Snapshot copies the state. What it points to is shared and never written.
+// Snapshot copies the state, kept pushes and replies included. The payloads it
+// points to are shared and never written. With New and Resume it becomes a
+// session again; requests that were not answered then wait for lanes that know
+// of them.
 func (s *Session) Snapshot() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := s.state
 	st.Kept.pushes = append([]push(nil), st.Kept.pushes...)
+	st.Requests = st.Requests.clone()
 	return st
-}
-
-// Reply answers request id with what the backend said. payload is the
-// session's from now on. Flush sends it.
-func (s *Session) Reply(id uint32, status uint8, payload []byte) {
-	f := wire.Frame{Type: wire.TypeReply, ID: id, Status: wire.Status(status), Payload: payload}
-	if replyHeadBytes+len(payload) > s.limits.FrameBytesMax {
-		f = gatewayReply(id, wire.StatusInternal, wire.ErrorPayload{
-			Message: "the backend's reply is longer than max_frame",
-			Reason:  "reply_too_large",
-		})
-	}
-	s.answer(f)
-}
-
-// replyHeadBytes is a REPLY frame without its payload.
-const replyHeadBytes = 7
-
-// Refuse answers request id on the gateway's own account. Flush sends it.
-func (s *Session) Refuse(id uint32, status uint8, reason, message string, retryAfter time.Duration) {
-	s.answer(gatewayReply(id, wire.Status(status), wire.ErrorPayload{
-		Message: message, Reason: reason, RetryAfterMS: retryAfter.Milliseconds(),
-	}))
-}
-
-func gatewayReply(id uint32, status wire.Status, p wire.ErrorPayload) wire.Frame {
-	return wire.Frame{
-		Type: wire.TypeReply, ID: id, Status: status,
-		Flags: wire.FlagOriginGateway, Payload: wire.AppendErrorPayload(nil, &p),
-	}
-}
-
-func (s *Session) answer(f wire.Frame) {
-	s.mu.Lock()
-	s.unanswered--
-	ok := s.queueLocked(f)
-	s.mu.Unlock()
-	if !ok {
-		s.cutSlow()
-	}
-}
-
-// queueLocked puts f on the connection, if there is one.
-func (s *Session) queueLocked(f wire.Frame) bool {
-	return s.at == nil || s.at.conn.Queue(f)
-}
-
-// cutSlow ends the connection of a client that reads too slowly.
-func (s *Session) cutSlow() {
-	s.Close(wire.CloseSlowConsumer, "the client reads too slowly")
 }
 
 // Flush sends what has been queued.
@@ -165,31 +114,6 @@ func (s *Session) Flush() {
 	}
 }
 
-// Close ends the session at once and its connection with CLOSE. It reports
-// whether there was a connection that was not being closed already.
-func (s *Session) Close(code wire.CloseCode, reason string, before ...wire.Frame) bool {
-	s.mu.Lock()
-	at := s.at
-	s.mu.Unlock()
-	return at != nil && at.close(code, reason, before...)
-}
-
-// end finishes the session; only the first call counts. Without resume, a
-// session ends with its connection.
-func (s *Session) end(why string) {
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
-	}
-	s.ended = true
-	s.at = nil
-	s.state.Kept = kept{}
-	s.mu.Unlock()
-	s.home.Ended(s, why)
-	s.up.End(why)
-}
-
 // GoAway asks the client to leave; the session goes on until it does.
 func (s *Session) GoAway(f wire.Frame) {
 	s.mu.Lock()
@@ -200,6 +124,3 @@ func (s *Session) GoAway(f wire.Frame) {
 		at.conn.Flush()
 	}
 }
-
-// Abandon ends the session without a word to the client.
-func (s *Session) Abandon(why string) { s.end(why) }

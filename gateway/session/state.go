@@ -16,6 +16,7 @@ type Device struct {
 type State struct {
 	ID          string
 	Secret      string // proves that who resumes is who was let in
+	OldSecret   string // holds as well until the client has shown that it knows Secret; "": none
 	UID         string
 	Device      Device
 	Attrs       map[string]string // set by the backend; nil when it set none
@@ -24,10 +25,12 @@ type State struct {
 	ExpiresAt   time.Time // when the credential runs out; zero: never
 	Window      int       // how many requests may be unanswered
 
-	LastRequestID uint32 // the highest id accepted
-	PushSeq       uint64 // the highest seq given to a push
-	AckedSeq      uint64 // the highest seq that the client acknowledged
-	Kept          kept   // the pushes between the two
+	Generation    uint32    // how many connections the session has been on
+	LastRequestID uint32    // the highest id accepted
+	PushSeq       uint64    // the highest seq given to a push
+	AckedSeq      uint64    // the highest seq that the client acknowledged
+	Kept          kept      // the pushes between the two
+	Requests      *requests // what may still have to be answered, or answered again; nil: nothing
 }
 
 // NewID makes a session id or a secret: 128 random bits as 22 characters, none

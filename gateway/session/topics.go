@@ -27,7 +27,7 @@ func (r *Registry) Subscribe(s *Session, join, leave []string) TopicOutcome {
 		}
 	}
 	after = slices.DeleteFunc(after, func(t string) bool { return slices.Contains(leave, t) })
-	if len(after) > s.limits.TopicsMax && len(after) > len(s.topics) {
+	if len(after) > s.deps.Limits.TopicsMax && len(after) > len(s.topics) {
 		return TopicsTooMany
 	}
 	for _, topic := range s.topics {

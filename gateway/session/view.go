@@ -7,17 +7,23 @@ import (
 
 // View is what an operator or a backend may see of a session.
 type View struct {
-	ID, UID     string
-	Device      Device
-	Attrs       map[string]string // shared; never written
-	Transport   string
-	ClientIP    string
-	ConnectedAt time.Time
-	PushSeq     uint64
-	AckedSeq    uint64
-	Unanswered  int
-	QueuedBytes int
-	Topics      []string
+	ID, UID        string
+	Device         Device
+	Attrs          map[string]string // shared; never written
+	Transport      string            // of the present connection; empty while there is none
+	ClientIP       string
+	ConnectedAt    time.Time
+	PushSeq        uint64
+	AckedSeq       uint64
+	Unanswered     int
+	QueuedBytes    int
+	Topics         []string
+	Cut            bool   // it waits for its client to come back
+	Connections    uint32 // how many it has been on
+	KeptPushes     int    // not acknowledged
+	KeptBytes      int
+	KeptReplies    int // not known to have arrived
+	KeptReplyBytes int
 }
 
 // View copies what may be seen. The secret is not among it.
@@ -26,9 +32,11 @@ func (s *Session) View() View {
 	st := &s.state
 	v := View{
 		ID: st.ID, UID: st.UID, Device: st.Device, Attrs: st.Attrs, ConnectedAt: st.ConnectedAt,
-		PushSeq: st.PushSeq, AckedSeq: st.AckedSeq, Unanswered: s.unanswered,
-		Topics: slices.Clone(s.topics),
+		PushSeq: st.PushSeq, AckedSeq: st.AckedSeq, Unanswered: st.Requests.openCount(),
+		Topics: slices.Clone(s.topics), Cut: !s.ended && (s.at == nil || s.away), Connections: st.Generation,
+		KeptPushes: len(st.Kept.pushes), KeptBytes: st.Kept.bytes,
 	}
+	v.KeptReplies, v.KeptReplyBytes = st.Requests.replyCount()
 	at := s.at
 	s.mu.Unlock()
 	if at != nil {
