@@ -71,10 +71,22 @@ func (s *Service) parse(in *holdfast.PushItem) (item, error) {
 	case in.TtlMs < 0:
 		return item{}, fmt.Errorf("ttl_ms: %d, want 0 or more", in.TtlMs)
 	}
-	return item{
-		to: to, except: in.GetExceptSession(),
-		push: session.Push{Command: []byte(in.Command), Payload: in.Payload, Reliable: in.Reliable},
-	}, nil
+	return item{to: to, except: in.GetExceptSession(), push: s.pushOf(in)}, nil
+}
+
+// pushOf makes the push of a checked item. key and ttl_ms are for transient
+// pushes. Where a class wants only the latest, a command without a key is its
+// own key.
+func (s *Service) pushOf(in *holdfast.PushItem) session.Push {
+	p := session.Push{Command: []byte(in.Command), Payload: in.Payload, Reliable: in.Reliable}
+	if p.Reliable {
+		return p
+	}
+	p.Key, p.TTL, p.Slow = in.Key, millis(in.TtlMs), s.slow(p.Command)
+	if p.Key == "" && p.Slow == session.SlowConflate {
+		p.Key = in.Command
+	}
+	return p
 }
 
 // keyBytesMax is the contract's bound on a push's key.
@@ -108,14 +120,16 @@ func count(r *holdfast.PushResult_, o session.PushOutcome) {
 	switch o {
 	case session.PushTaken:
 		r.Delivered++
-	case session.PushSlow:
+	case session.PushSlow, session.PushDropped:
 		r.Refused++
 		r.Refusal = holdfast.PushRefusal_QUEUE_FULL
 	case session.PushTooLarge:
 		r.Refused++
 		r.Refusal = holdfast.PushRefusal_TOO_LARGE
 		r.Message = "payload: does not fit the gateway's max_frame"
-	case session.PushNoOne: // it ended while we looked
+	case session.PushNoOne, session.PushCut:
+		// It ended while we looked, or waits for a resume, and a transient push
+		// is for who is there now.
 	}
 }
 

@@ -34,7 +34,7 @@ func (fakeGateway) Incarnation(int64)     {}
 
 func newTestService() *Service {
 	reg := prometheus.NewRegistry()
-	return NewService(session.NewRegistry(session.NewMetrics(reg)), fakeGateway{}, NewMetrics(reg))
+	return NewService(session.NewRegistry(session.NewMetrics(reg)), fakeGateway{}, nil, NewMetrics(reg))
 }
 
 func TestParseTarget(t *testing.T) {

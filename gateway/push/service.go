@@ -34,12 +34,17 @@ type Gateway interface {
 type Service struct {
 	sessions *session.Registry
 	gateway  Gateway
+	slow     func(command []byte) session.Slow
 	metrics  *Metrics
 }
 
-// NewService returns the service over sessions.
-func NewService(sessions *session.Registry, g Gateway, m *Metrics) *Service {
-	return &Service{sessions: sessions, gateway: g, metrics: m}
+// NewService returns the service over sessions. slow says what becomes of a
+// command's transient pushes when a client reads too slowly; nil drops the oldest.
+func NewService(sessions *session.Registry, g Gateway, slow func(command []byte) session.Slow, m *Metrics) *Service {
+	if slow == nil {
+		slow = func([]byte) session.Slow { return session.SlowDropOldest }
+	}
+	return &Service{sessions: sessions, gateway: g, slow: slow, metrics: m}
 }
 
 var _ holdfast.Gateway = (*Service)(nil)

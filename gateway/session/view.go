@@ -44,3 +44,29 @@ func (s *Session) View() View {
 	}
 	return v
 }
+
+// Attached reports whether the session has a connection.
+func (s *Session) Attached() bool { return s.Conn() != nil }
+
+// Conn is the session's connection, nil while it has none.
+func (s *Session) Conn() Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil {
+		return nil
+	}
+	return s.at.conn
+}
+
+// HeldBytes is what the session holds for its client: what waits for the socket,
+// kept pushes and kept replies. One payload may count twice.
+func (s *Session) HeldBytes() int {
+	s.mu.Lock()
+	_, replies := s.state.Requests.replyCount()
+	held, at := s.state.Kept.bytes+replies, s.at
+	s.mu.Unlock()
+	if at != nil {
+		held += at.conn.Queued()
+	}
+	return held
+}
