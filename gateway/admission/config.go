@@ -134,8 +134,9 @@ func DefaultConfig() Config {
 		Memory: MemoryConfig{
 			ShortenIdle: 0.70, RefuseHandshakes: 0.80, RefuseAccepts: 0.90, DropQueues: 0.95,
 			Hysteresis: 0.05,
-			// Between the first step and the second: nobody is refused for garbage.
-			GoLimit: 0.75,
+			// Below every step, and where the first one is taken back: garbage alone
+			// leads to nothing.
+			GoLimit: 0.65,
 		},
 	}
 }

@@ -50,3 +50,16 @@ func (s Slow) String() string {
 		return slowDropOldest
 	}
 }
+
+// parseSlow reads Class.Slow; empty is the default.
+func parseSlow(text string) (Slow, bool) {
+	switch text {
+	case "", slowDropOldest:
+		return SlowDropOldest, true
+	case slowConflate:
+		return SlowConflate, true
+	case slowDisconnect:
+		return SlowDisconnect, true
+	}
+	return 0, false
+}

@@ -1,0 +1,37 @@
+package admission
+
+// stepper turns memory in use into a level. It is a plain value: what it says
+// depends on what it was told alone.
+//
+// A step is taken at once when its share is reached, several if need be, and
+// taken back only hysteresis below it, so that memory that hovers around a share
+// does not open and close the gate all the time.
+type stepper struct {
+	shares     [levels]float64 // by level; that of LevelNormal is not used
+	hysteresis float64
+	level      Level
+}
+
+// step sets and returns the level for used of limit bytes. A limit of 0 is
+// never reached.
+func (s *stepper) step(used, limit int64) Level {
+	if limit <= 0 {
+		s.level = LevelNormal
+		return s.level
+	}
+	share := float64(used) / float64(limit)
+	for s.level < levels-1 && share >= s.shares[s.level+1] {
+		s.level++
+	}
+	for s.level > LevelNormal && share < s.shares[s.level]-s.hysteresis {
+		s.level--
+	}
+	return s.level
+}
+
+// configure takes other shares and keeps the level, which the next step puts
+// right.
+func (s *stepper) configure(c MemoryConfig) {
+	s.shares = [levels]float64{0, c.ShortenIdle, c.RefuseHandshakes, c.RefuseAccepts, c.DropQueues}
+	s.hysteresis = c.Hysteresis
+}
