@@ -2,6 +2,7 @@ package proxyproto
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 )
 
@@ -47,3 +48,8 @@ type Error struct {
 
 // Error is the message with the package's name before it.
 func (e *Error) Error() string { return "proxyproto: " + e.Message }
+
+// refusef makes a refusal. It is given numbers and names of ours only.
+func refusef(format string, args ...any) *Error {
+	return &Error{Message: fmt.Sprintf(format, args...)}
+}
