@@ -181,13 +181,10 @@ func (g *Gate) charge(p *policy, s *shard[addressKey], key addressKey, place int
 	}
 	tat := g.addresses.find(s, key, p.address, now).bucket(place)
 	next, wait := l.judge(*tat, now, 1)
-	if wait > 0 {
-		if g.refuses(l.reason, l.dryRun, addr, "") {
-			return wait
-		}
-		return 0
-	}
 	*tat = next
+	if wait > 0 && g.refuses(l.reason, l.dryRun, addr, "") {
+		return wait
+	}
 	return 0
 }
 

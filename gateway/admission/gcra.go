@@ -46,9 +46,10 @@ func (g gcra) clip(tat, now int64) int64 {
 	return min(max(tat, now), now+max(g.tolerance, g.largest*g.interval))
 }
 
-// judge asks for n tokens at the time now. With wait 0 they are granted, and
-// next is the new state; else nothing changes, and wait is how long until they
-// would be.
+// judge asks for n tokens at the time now. With wait 0 they are granted, else
+// wait is how long until they would be. next is to be kept in either case: a
+// refusal charges nothing, but a state that another limit has left behind is
+// clipped for good only then.
 func (g gcra) judge(tat, now int64, n int) (next, wait int64) {
 	if g.interval == 0 {
 		return 0, 0
@@ -73,11 +74,8 @@ func (b *bucket) take(g gcra, now int64) (wait int64) {
 	for {
 		tat := b.tat.Load()
 		next, wait := g.judge(tat, now, 1)
-		if wait > 0 {
+		if next == tat || b.tat.CompareAndSwap(tat, next) {
 			return wait
-		}
-		if b.tat.CompareAndSwap(tat, next) {
-			return 0
 		}
 	}
 }

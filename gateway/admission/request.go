@@ -77,6 +77,7 @@ func (g *Gate) judge(l *ledger, tat *int64, lim *limit, n int, uid string) (refu
 	}
 	next, wait := lim.judge(*tat, l.now, n)
 	if wait > 0 {
+		*tat = next
 		if g.refuses(lim.reason, lim.dryRun, netip.Addr{}, uid) {
 			return lim.reason, wait
 		}

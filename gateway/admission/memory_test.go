@@ -1,0 +1,54 @@
+package admission
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func newStepper() stepper {
+	var s stepper
+	s.configure(DefaultConfig().Memory)
+	return s
+}
+
+func TestSteps(t *testing.T) {
+	s := newStepper()
+	for i, c := range []struct {
+		used int64
+		want Level
+	}{
+		{0, LevelNormal}, {699, LevelNormal}, {700, LevelShortenIdle}, {650, LevelShortenIdle}, {649, LevelNormal},
+		{960, LevelDropQueues}, {900, LevelDropQueues}, {899, LevelRefuseAccepts}, {850, LevelRefuseAccepts},
+		{849, LevelRefuseHandshakes}, {749, LevelShortenIdle}, {790, LevelShortenIdle}, {800, LevelRefuseHandshakes},
+		{100, LevelNormal}, {5000, LevelDropQueues}, {0, LevelNormal},
+	} {
+		if got := s.step(c.used, 1000); got != c.want {
+			t.Fatalf("step %d: %d of 1000 = %v, want %v", i, c.used, got, c.want)
+		}
+	}
+	s.step(1000, 1000)
+	if got := s.step(1000, 0); got != LevelNormal {
+		t.Errorf("level without a limit = %v, want normal", got)
+	}
+}
+
+// TestStepsHold: whatever came before, a level is never lower than what its
+// shares say, and never held by more than the hysteresis.
+func TestStepsHold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := newStepper()
+		for range 50 {
+			used := rapid.Int64Range(0, 1200).Draw(t, "used")
+			level, share := s.step(used, 1000), float64(used)/1000
+			for l := LevelShortenIdle; l < levels; l++ {
+				if share >= s.shares[l] && level < l {
+					t.Fatalf("%d: level %v, want at least %v", used, level, l)
+				}
+				if share < s.shares[l]-s.hysteresis && level >= l {
+					t.Fatalf("%d: level %v, want less than %v", used, level, l)
+				}
+			}
+		}
+	})
+}
