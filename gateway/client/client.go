@@ -14,6 +14,7 @@ import (
 type Client struct {
 	// static after Dial
 	cfg    Config
+	dialer *dialer
 	pushes *pushQueue
 	ctx    context.Context // ends with Close; lives exactly as long as the client
 	cancel context.CancelFunc
@@ -49,6 +50,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		changed: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
+	c.dialer = c.cfg.dialer()
 	c.pushes = newPushQueue(c.cfg.PushBuffer)
 	c.link.rotation = newRotation(own)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -76,11 +78,7 @@ func (c *Client) dialFirst(ctx context.Context, endpoints int) (*connection, err
 		if refusal, ok := errors.AsType[*CloseError](err); ok && !refusal.Code.Reconnect().ComesBack() {
 			return nil, err
 		}
-		if all == nil {
-			all = err
-		} else {
-			all = fmt.Errorf("%w; %w", all, err) // one line, unlike errors.Join
-		}
+		all = also(all, err)
 		if ctx.Err() != nil {
 			break
 		}
@@ -127,7 +125,7 @@ func (c *Client) install(conn *connection) {
 	defer c.mu.Unlock()
 	c.current = conn
 	if conn != nil {
-		c.session = conn.session.info
+		c.session = conn.info
 	}
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -135,6 +133,7 @@ func (c *Client) install(conn *connection) {
 
 // finish ends the client's life with err.
 func (c *Client) finish(err error) {
+	c.link.abandon()
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,9 +19,23 @@ type Device = wire.Device
 // Config says whom to connect to, as whom, and who is told what. Only Endpoints
 // must be set; a zero in any other field stands for the default it names.
 type Config struct {
-	// Endpoints are where gateways are reached, best first: "host:port" or
-	// "tcp://host:port".
+	// Endpoints are where gateways are reached, best first: "host:port", which
+	// is tcp, or a URL with the protocol's name of a transport: tcp, tls, ws,
+	// wss, poll (or http), polls (or https). auto://host:port and
+	// autos://host:port are one port that speaks all of them, without and with
+	// TLS: see Fallback.
 	Endpoints []string
+	// Fallback lets every endpoint fall back as auto does: where a transport
+	// does not get through, the client tries the next one at the same
+	// address, from tcp to ws to poll, or from tls to wss to polls.
+	Fallback bool
+	// TLS is how gateways are verified (default: the system's certificate
+	// authorities, TLS 1.2 or later). It is copied. Where ServerName is empty
+	// it is the endpoint's host; NextProtos is set by the client.
+	TLS *tls.Config
+	// JSON makes WebSocket messages text, one JSON frame each, to look at them
+	// on the way. Binary is smaller and takes any payload as it is.
+	JSON bool
 	// Token is the application's credential, at most 8 KiB.
 	Token string
 	// TokenFunc, when set, is asked for the token before each HELLO instead,
@@ -50,10 +65,11 @@ type Config struct {
 	// RequestTimeout bounds a Request whose context has no deadline (default
 	// 15 s: the gateway's usual 10 s and a reconnect).
 	RequestTimeout time.Duration
-	// ConnectTimeout bounds one attempt, from dialing to WELCOME (default 10 s).
+	// ConnectTimeout bounds one attempt by one transport, from dialing to
+	// WELCOME (default 10 s).
 	ConnectTimeout time.Duration
-	// WriteTimeout bounds one write; a connection that takes longer is cut
-	// (default 10 s).
+	// WriteTimeout bounds one write, or one POST; a connection that takes
+	// longer is cut (default 10 s).
 	WriteTimeout time.Duration
 	// Backoff is how long to rest between attempts.
 	Backoff Backoff
@@ -127,7 +143,7 @@ func (c Config) endpoints() ([]endpoint, error) {
 	var list []endpoint
 	var errs []error
 	for _, s := range c.Endpoints {
-		e, err := parseEndpoint(s)
+		e, err := parseEndpoint(s, c.Fallback)
 		list, errs = append(list, e), append(errs, err)
 	}
 	return list, errors.Join(errs...)
@@ -136,4 +152,25 @@ func (c Config) endpoints() ([]endpoint, error) {
 // hello makes the HELLO of a fresh session.
 func (c Config) hello(token string) *wire.Hello {
 	return &wire.Hello{Token: token, HasToken: token != "", Device: c.Device, Attrs: c.Attrs}
+}
+
+// tlsSessions is how many TLS sessions are kept for faster handshakes: some for
+// each of a few gateways.
+const tlsSessions = 16
+
+// dialer makes what all connections of a client are dialed with.
+func (c Config) dialer() *dialer {
+	d := &dialer{
+		dial: c.Dial, tls: &tls.Config{}, json: c.JSON, within: c.WriteTimeout, backoff: c.Backoff, random: c.random,
+	}
+	if c.TLS != nil {
+		d.tls = c.TLS.Clone()
+	}
+	if d.tls.ClientSessionCache == nil {
+		d.tls.ClientSessionCache = tls.NewLRUClientSessionCache(tlsSessions)
+	}
+	if d.tls.MinVersion == 0 {
+		d.tls.MinVersion = tls.VersionTLS12
+	}
+	return d
 }

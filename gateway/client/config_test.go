@@ -16,7 +16,7 @@ func TestParseEndpoint(t *testing.T) {
 		{"", ""}, {"gw", ""}, {"gw:", ""}, {":7000", ""}, {"ftp://gw:21", ""}, {"tcp://", ""}, {"a:b:c", ""},
 	}
 	for _, tt := range tests {
-		e, err := parseEndpoint(tt.in)
+		e, err := parseEndpoint(tt.in, false)
 		switch {
 		case tt.want == "" && err == nil:
 			t.Errorf("parseEndpoint(%q) = %v, want an error", tt.in, e)
@@ -28,7 +28,7 @@ func TestParseEndpoint(t *testing.T) {
 
 // TestRotation writes down whose turn it is after each event.
 func TestRotation(t *testing.T) {
-	own := []endpoint{{address: "a"}, {address: "b"}}
+	own := []endpoint{{transports: []string{"tcp"}, address: "a:1"}, {transports: []string{"tcp"}, address: "b:1"}}
 	r := newRotation(own)
 	turn := func(want string) {
 		t.Helper()
@@ -37,24 +37,24 @@ func TestRotation(t *testing.T) {
 		}
 	}
 	for range 3 {
-		turn("a")
+		turn("a:1")
 		r.failed()
 	}
-	turn("b")
-	r.worked()
+	turn("b:1")
+	r.worked(nil)
 	r.follow(&wire.GoAway{Endpoints: []wire.Endpoint{
 		{Transport: "tcp", Address: "x:1"}, {Transport: "tcp", Address: "broken"}, {Transport: "tcp", Address: "y:1"}}})
 	turn("x:1")
 	r.failed()
 	turn("y:1")
-	r.worked() // and when its connection is cut, it is tried again first
+	r.worked(nil) // and when its connection is cut, it is tried again first
 	for range 3 {
 		turn("y:1")
 		r.failed()
 	}
-	turn("b")
+	turn("b:1")
 	r.advance()
-	turn("a")
+	turn("a:1")
 }
 
 func TestValidateReportsEverything(t *testing.T) {

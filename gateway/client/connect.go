@@ -20,53 +20,110 @@ var (
 	// errSameToken means that the token was refused before, so that offering
 	// it again would be in vain.
 	errSameToken = errors.New("client: there is no new token")
+	// errNoToken means that an attempt ended before it began.
+	errNoToken = errors.New("token")
 )
 
-// connect makes one attempt, at the endpoint whose turn it is. When it works,
-// the connection runs, and it takes the requests.
+// connect makes one attempt at the endpoint whose turn it is, by one of its
+// transports or, where it may fall back, by several: it goes on to the next only
+// where no gateway has spoken. When it works, the connection runs, and it takes
+// the requests.
 func (c *Client) connect(ctx context.Context) (*connection, error) {
-	e := c.link.rotation.next()
-	c.cfg.OnState(Change{State: StateConnecting, Endpoint: e.String()})
+	r := c.link.rotation
+	r.next()
+	var all error
+	for _, to := range r.targets(c.link.resume != nil, time.Now()) {
+		conn, err := c.connectTo(ctx, to)
+		if _, refused := errors.AsType[*CloseError](err); refused || err == nil {
+			r.reached(to.transport, time.Now())
+		}
+		if err == nil {
+			return conn, nil
+		}
+		all = also(all, fmt.Errorf("connect to %s: %w", to, err))
+		if spoke(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, all
+}
+
+// also adds an error to others, on one line, unlike errors.Join.
+func also(all, err error) error {
+	if all == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %w", all, err)
+}
+
+// connectTo makes one attempt by one transport, within ConnectTimeout.
+func (c *Client) connectTo(ctx context.Context, to target) (*connection, error) {
+	c.cfg.OnState(Change{State: StateConnecting, Endpoint: to.String()})
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.ConnectTimeout, errNoWelcome)
 	defer cancel()
-	conn, err := c.attempt(ctx, e)
+	conn, w, err := c.attempt(ctx, to)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", e, err)
+		return nil, err
+	}
+	change := Change{State: StateConnected, Endpoint: to.String(), Session: conn.info}
+	if w.Resumed {
+		change.State = StateResumed
+		conn.session.resume(conn, w)
+		c.link.resume = nil
+	} else {
+		c.link.abandon()
 	}
 	c.wg.Go(conn.run)
-	c.link.rotation.worked()
+	c.link.rotation.worked(w.ReturnTo)
 	c.link.refused = nil
 	c.install(conn)
-	c.cfg.OnState(Change{State: StateConnected, Endpoint: e.String(), Session: conn.session.info})
+	c.cfg.OnState(change)
 	return conn, nil
 }
 
-// attempt dials and says HELLO. It takes no longer than ctx.
-func (c *Client) attempt(ctx context.Context, e endpoint) (*connection, error) {
+// attempt dials and says HELLO, with the session to resume if there is one. It
+// takes no longer than ctx. The connection that it returns does not run yet.
+func (c *Client) attempt(ctx context.Context, to target) (*connection, *wire.Welcome, error) {
 	token, err := c.token(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("%w: %w", errNoToken, err)
 	}
-	t, err := dialers[e.transport](ctx, c.cfg.Dial, e.address)
+	t, err := dialers[to.transport](ctx, c.dialer, to)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { t.Close() })
 	hello := c.cfg.hello(token)
-	hello.Ticket = e.ticket
-	s, err := c.greet(t, hello)
+	hello.Ticket = c.link.rotation.current.ticket
+	before := c.link.resume
+	if before != nil {
+		hello.Resume = before.resumeRequest()
+	}
+	w, err := c.greet(t, hello)
 	if !stop() {
 		err = ctxError(ctx)
 	}
+	if err == nil && w.Resumed && (before == nil || w.Session != before.id) {
+		err = violation("WELCOME resumes a session that we did not ask for")
+	}
 	if err != nil {
 		t.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	s.info.Endpoint = e.String()
-	conn := newConnection(t, s)
-	conn.endpoint, conn.token = e, token
+	s := before
+	if !w.Resumed {
+		s = newSession(w)
+	}
+	conn := newConnection(t, c.welcomed(w, to), s)
+	conn.token = token
 	conn.writeTimeout, conn.pushes, conn.log = c.cfg.WriteTimeout, c.pushes, c.cfg.Log
-	return conn, nil
+	if t, ok := t.(welcomed); ok {
+		t.welcome(w, s.received)
+	}
+	if !w.Resumed {
+		s.carrier = conn // nobody else knows the session yet
+	}
+	return conn, w, nil
 }
 
 // token gets the token for the next HELLO, and refuses one that the gateway has
@@ -78,7 +135,7 @@ func (c *Client) token(ctx context.Context) (string, error) {
 	}
 	token, err := c.cfg.TokenFunc(ctx)
 	if err != nil {
-		return "", fmt.Errorf("token: %w", err)
+		return "", err
 	}
 	if r := c.link.refused; r != nil && r.token == token {
 		return "", fmt.Errorf("%w: %w", errSameToken, r.err)
@@ -88,7 +145,7 @@ func (c *Client) token(ctx context.Context) (string, error) {
 }
 
 // greet exchanges HELLO for WELCOME. A CLOSE instead is a *CloseError.
-func (c *Client) greet(t transport, hello *wire.Hello) (*session, error) {
+func (c *Client) greet(t transport, hello *wire.Hello) (*wire.Welcome, error) {
 	payload, err := wire.AppendHello(nil, hello)
 	if err != nil {
 		return nil, err
@@ -100,18 +157,18 @@ func (c *Client) greet(t transport, hello *wire.Hello) (*session, error) {
 	// A gateway that refuses a connection may have closed it before HELLO
 	// could be written; what it said is then still to be read.
 	writeErr := t.Write(b, c.handshakeMax())
-	s, err := c.readWelcome(t)
+	w, err := c.readWelcome(t)
 	if _, refused := errors.AsType[*CloseError](err); err != nil && !refused && writeErr != nil {
 		return nil, writeErr
 	}
-	return s, err
+	return w, err
 }
 
 // handshakeMax is the deadline of a single read or write before WELCOME. It is
 // only a second net: attempt's context closes the transport before.
 func (c *Client) handshakeMax() time.Duration { return 2 * c.cfg.ConnectTimeout }
 
-func (c *Client) readWelcome(t transport) (*session, error) {
+func (c *Client) readWelcome(t transport) (*wire.Welcome, error) {
 	var goAway *wire.GoAway
 	for {
 		f, err := t.Read(c.handshakeMax())
@@ -124,7 +181,7 @@ func (c *Client) readWelcome(t transport) (*session, error) {
 			if err != nil {
 				return nil, err
 			}
-			return newSession(welcomed(&w)), nil
+			return &w, nil
 		case wire.TypeGoAway:
 			g, err := wire.ParseGoAway(f.Payload)
 			if err != nil {
@@ -141,8 +198,8 @@ func (c *Client) readWelcome(t transport) (*session, error) {
 	}
 }
 
-// welcomed reads a WELCOME.
-func welcomed(w *wire.Welcome) Session {
+// welcomed reads a WELCOME for the application.
+func (c *Client) welcomed(w *wire.Welcome, from target) Session {
 	ms := func(n int64, otherwise time.Duration) time.Duration {
 		if n == 0 {
 			return otherwise
@@ -153,6 +210,7 @@ func welcomed(w *wire.Welcome) Session {
 		ID:               w.Session,
 		UID:              w.UID,
 		Gateway:          w.Gateway,
+		Endpoint:         from.String(),
 		Resumed:          w.Resumed,
 		Heartbeat:        ms(w.HeartbeatMS, heartbeatDefault),
 		HeartbeatTimeout: ms(w.HeartbeatTimeoutMS, heartbeatTimeoutDefault),

@@ -33,14 +33,14 @@ const (
 // errReplaced is why a connection ended that this client closed itself.
 var errReplaced = errors.New("closed by this client")
 
-// connection is a socket with a session on it. One goroutine reads and one
+// connection is a transport with a session on it. One goroutine reads and one
 // writes; run owns both. What waits to be written is bounded: requests by the
 // session's window times its max_frame, PONGs by pongsQueuedMax, and there is at
 // most one ACK and one CLOSE.
 type connection struct {
 	// static
 	transport    transport
-	endpoint     endpoint
+	info         Session // what its WELCOME said
 	session      *session
 	token        string // the one that HELLO carried
 	born         time.Time
@@ -55,12 +55,10 @@ type connection struct {
 	stop    chan struct{} // closed when the socket is closed
 	done    chan struct{} // closed when both goroutines have ended and err is final
 
-	received uint64 // seq of the last reliable push; owned by the reading goroutine
-
 	mu       sync.Mutex // guards the following
 	out      []byte     // encoded, not yet taken by the writer
 	pongs    int        // PONGs in out
-	queuedID uint32     // last request id in out
+	queuedID uint32     // last request id that was ever in out
 	sentID   uint32     // last request id that the writer has taken
 	seen     uint64     // seq of the last push handled
 	acked    uint64     // seq of the last ACK taken by the writer
@@ -75,12 +73,15 @@ type connection struct {
 
 // newConnection makes the connection of a session that has just been welcomed.
 // run must be called once.
-func newConnection(t transport, s *session) *connection {
+func newConnection(t transport, info Session, s *session) *connection {
 	return &connection{
 		transport: t,
+		info:      info,
 		session:   s,
 		born:      time.Now(),
-		silence:   s.info.Heartbeat + s.info.HeartbeatTimeout,
+		silence:   info.Heartbeat + info.HeartbeatTimeout,
+		seen:      s.received, // its HELLO has acknowledged so much
+		acked:     s.received,
 		wake:      make(chan struct{}, 1),
 		told:      make(chan struct{}),
 		leaving:   make(chan struct{}),
@@ -90,7 +91,8 @@ func newConnection(t transport, s *session) *connection {
 }
 
 // run reads and writes until the connection ends. It returns after both
-// goroutines have ended and every unanswered call has its result.
+// goroutines have ended and the session is suspended; one that cannot be resumed
+// is over, with a result for every call.
 func (c *connection) run() {
 	var writer sync.WaitGroup
 	writer.Go(c.write)
@@ -105,7 +107,10 @@ func (c *connection) run() {
 	}
 	sent := c.sentID
 	c.mu.Unlock()
-	c.session.end(sent)
+	if !c.resumable() {
+		c.session.discard()
+	}
+	c.session.suspend(sent)
 	close(c.done)
 }
 
@@ -163,17 +168,31 @@ func (c *connection) handle(f *wire.Frame) error {
 // else is read, PINGs and replies included.
 func (c *connection) handlePush(f *wire.Frame) error {
 	if f.Seq != 0 {
-		if f.Seq <= c.received {
+		if f.Seq <= c.session.received {
 			return nil // sent again; the first has been taken
 		}
-		if f.Seq != c.received+1 {
-			return violation("push seq %d after %d", f.Seq, c.received)
+		if f.Seq != c.session.received+1 {
+			return violation("push seq %d after %d", f.Seq, c.session.received)
 		}
-		c.received = f.Seq
 	}
 	push := Push{Seq: f.Seq, Command: string(f.Command), Payload: slices.Clone(f.Payload)}
-	c.pushes.put(arrival{push: push, from: c}, c.leaving)
+	if c.pushes.put(arrival{push: push, from: c.session}, c.leaving) && f.Seq != 0 {
+		c.session.received = f.Seq // not before it is ours for good: a resume begins behind it
+	}
 	return nil
+}
+
+// resumable says whether the session may be resumed after this connection has
+// ended. What ends a session is in docs/protocol.md section 5: a CLOSE of ours, a
+// CLOSE whose code says so, a GOAWAY that leads elsewhere.
+func (c *connection) resumable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.info.ResumeTTL <= 0 || c.closing != nil || c.goAway != nil && !c.goAway.Code.Reconnect().Resumes() {
+		return false
+	}
+	closed, ok := errors.AsType[*CloseError](c.err)
+	return !ok || closed.Code.Reconnect().Resumes()
 }
 
 // closeError makes the error of a CLOSE, with what a GOAWAY before it said.

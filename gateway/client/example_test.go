@@ -58,15 +58,14 @@ func ExampleClient_Request() {
 	}
 	fmt.Println("safe to send again:", client.NotRun(err))
 
-	// A request in flight at a cut may have run; the next goes to the next
-	// connection by itself.
+	// A cut is no error: the session is resumed, and the reply comes.
 	gateway.cut()
-	_, err = c.Request(ctx, "echo.say", nil)
-	fmt.Println("fine, or unknown:", err == nil || errors.Is(err, client.ErrOutcomeUnknown))
+	reply, err := c.Request(ctx, "echo.say", []byte("still there?"))
+	fmt.Printf("%s %v\n", reply, err)
 	// Output:
 	// UNAVAILABLE vacant - again in 200ms
 	// safe to send again: true
-	// fine, or unknown: true
+	// still there? <nil>
 }
 
 // Pushes as a loop, for a program that has nothing else to do.
@@ -98,7 +97,7 @@ func ExampleClient_Pushes() {
 }
 
 // OnState is where an application learns that it has a new session, and so has
-// to fetch what it missed.
+// to fetch what it missed. After StateResumed it has missed nothing.
 func ExampleConfig_onState() {
 	gateway := startTiny()
 	defer gateway.stop()
@@ -112,19 +111,28 @@ func ExampleConfig_onState() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	gateway.cut()
-	for connected := 0; connected < 2; {
-		ch := <-states
-		fmt.Println(ch.State)
-		if ch.State == client.StateConnected {
-			connected++
+	show := func(last client.State) {
+		for ch := range states {
+			fmt.Println(ch.State)
+			if ch.State == last {
+				break
+			}
 		}
 	}
+	show(client.StateConnected)
+	gateway.cut() // the network's doing: the session is still there
+	show(client.StateResumed)
+	gateway.forget() // a restart, for instance
+	gateway.cut()
+	show(client.StateConnected)
 	c.Close()
 	fmt.Println((<-states).State, "because:", c.Err())
 	// Output:
 	// connecting
 	// connected
+	// waiting
+	// connecting
+	// resumed
 	// waiting
 	// connecting
 	// connected

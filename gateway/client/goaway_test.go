@@ -81,7 +81,7 @@ func TestGoAwayEndpointsInOrder(t *testing.T) {
 		}
 		c, old := dialed(t, g, cfg, nil)
 		going := elsewhere("gw2:7000", "gw3:7000")
-		going.Endpoints[0].Transport = "ws"
+		going.Endpoints[0].Transport = "sse"
 		going.Endpoints = append(going.Endpoints, wire.Endpoint{Transport: "tcp", Address: "gw4:7000"})
 		old.goAway(going)
 		time.Sleep(2*time.Second + 50*time.Millisecond) // below the shortest back-off

@@ -28,11 +28,11 @@ func Discard(context.Context, Push) {}
 // gateway keeps unacknowledged, so the gateway's bound is met first.
 const hardBoundFactor = 16
 
-// arrival is a push and the connection that it came by, where its
+// arrival is a push and the session that it belongs to, where its
 // acknowledgement goes.
 type arrival struct {
 	push Push
-	from *connection
+	from *session
 }
 
 // pushQueue is the bounded buffer between the connections' readers and the one
@@ -67,8 +67,8 @@ func (q *pushQueue) fullLocked() bool {
 }
 
 // put appends a. It waits while the queue is full, until quit is closed; then a
-// is dropped.
-func (q *pushQueue) put(a arrival, quit <-chan struct{}) {
+// is dropped and put returns false.
+func (q *pushQueue) put(a arrival, quit <-chan struct{}) bool {
 	for {
 		q.mu.Lock()
 		if !q.fullLocked() {
@@ -79,13 +79,13 @@ func (q *pushQueue) put(a arrival, quit <-chan struct{}) {
 			if more {
 				signal(q.room) // an old and a new connection may both be waiting
 			}
-			return
+			return true
 		}
 		q.mu.Unlock()
 		select {
 		case <-q.room:
 		case <-quit:
-			return
+			return false
 		}
 	}
 }

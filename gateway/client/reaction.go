@@ -11,6 +11,7 @@ import (
 // is, how long to rest, and which token is no good.
 type linkState struct {
 	rotation *rotation
+	resume   *session // the suspended session to get back; nil for none
 	failures int      // failed attempts and short-lived connections in a row
 	token    string   // of the last attempt
 	refused  *refused // the token that must not be offered again; nil for none
@@ -21,8 +22,16 @@ type refused struct {
 	err   error
 }
 
-// firstRest says how long to rest after old has ended or was told to go: what a
-// GOAWAY said, else back-off. A connection that did not live longer than the
+// abandon gives up the session that was to be resumed, if there is one.
+func (l *linkState) abandon() {
+	if l.resume != nil {
+		l.resume.discard()
+		l.resume = nil
+	}
+}
+
+// firstRest says how long to rest after old has ended or was told to go: what the
+// gateway said, else back-off. A connection that did not live longer than the
 // last ceiling counts as a failure, so that a gateway which welcomes and then
 // closes is not hammered.
 func (c *Client) firstRest(old *connection) time.Duration {
@@ -33,14 +42,18 @@ func (c *Client) firstRest(old *connection) time.Duration {
 		c.link.failures = 0
 	}
 	g := old.left()
+	leads := g != nil && !g.Code.Reconnect().Resumes() // else it only says when
 	switch {
-	case g != nil && !c.link.rotation.follow(g):
+	case leads && !c.link.rotation.follow(g):
 		c.link.rotation.advance() // anywhere but where we were told to leave
-	case g == nil && short:
+	case !leads && short:
 		c.link.rotation.failed()
 	}
 	if g != nil && g.ReconnectAfterMS > 0 {
 		return time.Duration(g.ReconnectAfterMS) * time.Millisecond
+	}
+	if closed, ok := errors.AsType[*CloseError](old.reason()); ok && closed.RetryAfter > 0 {
+		return closed.RetryAfter
 	}
 	return c.cfg.Backoff.rest(c.link.failures, c.cfg.random)
 }
@@ -49,6 +62,9 @@ func (c *Client) firstRest(old *connection) time.Duration {
 func (c *Client) nextRest(err error) time.Duration {
 	c.link.failures++
 	refusal, _ := errors.AsType[*CloseError](err)
+	if refusal != nil && !refusal.Code.Reconnect().Resumes() {
+		c.link.abandon()
+	}
 	switch {
 	case refusal != nil && refusal.goAway != nil && c.link.rotation.follow(refusal.goAway):
 		// where the refusal sends us, when it says

@@ -80,7 +80,7 @@ func (c *Client) submit(ctx context.Context, command string, payload []byte) (<-
 }
 
 func (c *Client) sendOn(conn *connection, command string, payload []byte) (<-chan result, error) {
-	if err := violates(command, payload, conn.session.info.MaxFrame); err != nil {
+	if err := violates(command, payload, conn.info.MaxFrame); err != nil {
 		return nil, err
 	}
 	return conn.session.send(conn, command, payload)

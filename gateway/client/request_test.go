@@ -210,10 +210,10 @@ func TestCut(t *testing.T) {
 		waits := request(t.Context(), c, "waits")
 		p.expect(wire.TypeRequest)
 		p.conn.Close()
+		p = g.welcome(nil) // the session is not to be had back
 		if got := <-sent; !errors.Is(got.err, ErrOutcomeUnknown) {
 			t.Errorf("sent before the cut: %v, want ErrOutcomeUnknown", got.err)
 		}
-		p = g.welcome(nil)
 		f := p.expect(wire.TypeRequest)
 		if string(f.Payload) != "waits" || f.ID != 1 {
 			t.Errorf("new session begins with %+v, want the request that waited, with id 1", f)
@@ -228,8 +228,9 @@ func TestCut(t *testing.T) {
 // TestUnwrittenRequestMoves: a request that was queued behind a write that never
 // ended did not leave the process, so it goes to the next connection.
 func TestUnwrittenRequestMoves(t *testing.T) {
-	s := newSession(Session{Window: 4})
-	c := newConnection(&tcpTransport{}, s)
+	s := newSession(&wire.Welcome{Window: 4})
+	c := newConnection(&tcpTransport{}, Session{}, s)
+	s.carrier = c
 	written, err := s.send(c, "a.b", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +240,8 @@ func TestUnwrittenRequestMoves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.end(c.sentID)
+	s.discard()
+	s.suspend(c.sentID)
 	if r := <-written; !errors.Is(r.err, ErrOutcomeUnknown) {
 		t.Errorf("taken by the writer: %v, want ErrOutcomeUnknown", r.err)
 	}

@@ -2,7 +2,9 @@ package client
 
 import (
 	"errors"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +26,8 @@ type Session struct {
 	Heartbeat, HeartbeatTimeout time.Duration
 	// RequestTimeout is how long the gateway takes at most to answer.
 	RequestTimeout time.Duration
-	// ResumeTTL is how long the session outlives its connection.
+	// ResumeTTL is how long the session outlives its connection; 0 when it
+	// does not.
 	ResumeTTL time.Duration
 	// Window is how many requests may be unanswered at a time.
 	Window int
@@ -43,27 +46,43 @@ type result struct {
 	err     error
 }
 
-// session is the client's side of a session. It is a value apart from the
-// connection that carries it: ids, unanswered calls and the last push are what a
-// resume takes to the next connection.
-type session struct {
-	info  Session       // static
-	slots chan struct{} // a token for each unanswered request; its cap is the window
-
-	mu     sync.Mutex
-	open   bool                   // new requests may be sent
-	over   bool                   // end was called
-	lastID uint32                 // of the last request sent
-	calls  map[uint32]chan result // unanswered; each has room for its result
-	idle   chan struct{}          // while held: closed when calls becomes empty
+// call is a request without a reply.
+type call struct {
+	command string
+	payload []byte      // a copy, for a resume
+	done    chan result // has room for its result
 }
 
-func newSession(info Session) *session {
+// session is the client's side of a session. It goes from one connection to the
+// next, by a resume: ids, unanswered calls and the last push go with it. At any
+// time at most one connection carries it; between two it is suspended.
+type session struct {
+	id    string        // static
+	slots chan struct{} // static; a token for each unanswered request; its cap is the window
+
+	received uint64 // seq of the last push taken; owned by the reading goroutine, while suspended by the supervisor
+
+	mu        sync.Mutex // guards the following; taken before a connection's
+	secret    string
+	carrier   *connection // its latest
+	suspended bool        // carrier has ended
+	cutAt     time.Time   // when that was
+	open      bool        // new requests may be sent
+	ending    bool        // it will not be resumed
+	over      bool        // every call has its result
+	lastID    uint32      // of the last request sent
+	sentID    uint32      // of the last request that may have left the process; final while suspended
+	calls     map[uint32]*call
+	idle      chan struct{} // while held: closed when calls becomes empty
+}
+
+func newSession(w *wire.Welcome) *session {
 	return &session{
-		info:  info,
-		slots: make(chan struct{}, info.Window),
-		open:  true,
-		calls: make(map[uint32]chan result),
+		id:     w.Session,
+		secret: w.Secret,
+		slots:  make(chan struct{}, w.Window),
+		open:   true,
+		calls:  make(map[uint32]*call),
 	}
 }
 
@@ -72,11 +91,12 @@ func newSession(info Session) *session {
 func (s *session) send(c *connection, command string, payload []byte) (<-chan result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.open {
+	if !s.open || s.carrier != c {
 		return nil, errHeld
 	}
 	if s.lastID == math.MaxUint32 {
-		c.tell(&wire.GoAway{}) // ids may not begin again within a session: have it replaced
+		// Ids may not begin again within a session: have it replaced.
+		c.tell(&wire.GoAway{Code: wire.CloseDraining})
 		return nil, errHeld
 	}
 	f := wire.Frame{Type: wire.TypeRequest, ID: s.lastID + 1, Command: []byte(command), Payload: payload}
@@ -84,9 +104,12 @@ func (s *session) send(c *connection, command string, payload []byte) (<-chan re
 		return nil, err
 	}
 	s.lastID++
-	call := make(chan result, 1)
-	s.calls[s.lastID] = call
-	return call, nil
+	one := &call{command: command, done: make(chan result, 1)}
+	if c.info.ResumeTTL > 0 {
+		one.payload = slices.Clone(payload)
+	}
+	s.calls[s.lastID] = one
+	return one.done, nil
 }
 
 // reply ends the call with this id and frees its slot. It reports false when no
@@ -94,18 +117,23 @@ func (s *session) send(c *connection, command string, payload []byte) (<-chan re
 func (s *session) reply(id uint32, r result) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	call, ok := s.calls[id]
+	one, ok := s.calls[id]
 	if !ok {
 		return false
 	}
+	s.settleLocked(id)
+	one.done <- r
+	<-s.slots
+	return true
+}
+
+// settleLocked removes a call.
+func (s *session) settleLocked(id uint32) {
 	delete(s.calls, id)
 	if len(s.calls) == 0 && s.idle != nil {
 		close(s.idle)
 		s.idle = nil
 	}
-	call <- r
-	<-s.slots
-	return true
 }
 
 // hold stops new requests and returns a channel that is closed when none is
@@ -127,22 +155,94 @@ func (s *session) hold() <-chan struct{} {
 func (s *session) release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.open = !s.over
+	s.open = !s.suspended && !s.over
 	s.idle = nil
 }
 
-// end fails every unanswered call: those up to sentID had been given to the
-// network and may have run, the others never left.
-func (s *session) end(sentID uint32) {
+// handled passes on that a push was handled, to whoever carries the session now.
+func (s *session) handled(seq uint64) {
+	if seq == 0 {
+		return // transient
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.carrier.handled(seq)
+}
+
+// suspend notes that the carrier has ended, and with it all that was queued
+// there. sentID is the last request that it had given to the network, 0 for none.
+func (s *session) suspend(sentID uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open, s.suspended, s.cutAt = false, true, time.Now()
+	s.sentID = max(s.sentID, sentID)
+	if s.ending {
+		s.endLocked()
+	}
+}
+
+// expires is when the gateway ends the suspended session, as far as we can know:
+// it may have noticed the cut later.
+func (s *session) expires() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cutAt.Add(s.carrier.info.ResumeTTL)
+}
+
+// resumeRequest is what HELLO says to get the suspended session back.
+func (s *session) resumeRequest() *wire.Resume {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &wire.Resume{Session: s.id, Secret: s.secret, Seq: s.received}
+}
+
+// resume goes on over c, which has been welcomed with w and does not run yet: what
+// is unanswered is sent again, in order, before any new request. The old secret
+// is not needed any more: the gateway takes the new one from WELCOME on, and
+// goes on taking the old one only for a client that WELCOME did not reach.
+func (s *session) resume(c *connection, w *wire.Welcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secret, s.carrier, s.suspended = w.Secret, c, false
+	for _, id := range slices.Sorted(maps.Keys(s.calls)) {
+		one := s.calls[id]
+		f := wire.Frame{Type: wire.TypeRequest, ID: id, Command: []byte(one.command), Payload: one.payload}
+		if err := c.queueRequest(&f); err == nil {
+			continue
+		}
+		// It fitted the transport before, and does not fit this one. The
+		// gateway still counts one that it has accepted, so its slot is lost.
+		r := result{err: ErrOutcomeUnknown}
+		if id > s.sentID {
+			r.err = errHeld
+			<-s.slots
+		}
+		s.settleLocked(id)
+		one.done <- r
+	}
+	s.open = true
+}
+
+// discard says that the session is not resumed: once suspended, it is over.
+func (s *session) discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending = true
+	if s.suspended {
+		s.endLocked()
+	}
+}
+
+// endLocked fails every unanswered call: those up to sentID had been given to the
+// network and may have run, the others never left.
+func (s *session) endLocked() {
 	s.open, s.over = false, true
-	for id, call := range s.calls {
+	for id, one := range s.calls {
 		err := ErrOutcomeUnknown
-		if id > sentID {
+		if id > s.sentID {
 			err = errHeld // Request takes it to the next connection
 		}
-		call <- result{err: err}
+		one.done <- result{err: err}
 	}
 	clear(s.calls)
 	if s.idle != nil {

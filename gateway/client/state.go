@@ -5,7 +5,8 @@ import "time"
 // State is where a client is in its life.
 //
 //	Connecting ──▶ Connected ──▶ Leaving ──▶ Connecting ...
-//	    ▲  │           │            │
+//	    ▲  │       or Resumed       │
+//	    │  │           │            │
 //	    │  ▼           ▼            │
 //	   Waiting ◀────────────────────┘      any ──▶ Stopped
 type State uint8
@@ -14,7 +15,9 @@ type State uint8
 const (
 	// StateConnecting: an attempt has begun.
 	StateConnecting State = iota
-	// StateConnected: there is a session, and requests go out.
+	// StateConnected: there is a new session, and requests go out. What an
+	// earlier session had not delivered is lost: the application synchronises
+	// from its own position.
 	StateConnected
 	// StateLeaving: a GOAWAY came. The connection still serves until its
 	// successor is there.
@@ -23,9 +26,12 @@ const (
 	StateWaiting
 	// StateStopped: the client will not come back. Err says why.
 	StateStopped
+	// StateResumed: the session that there was goes on over a new connection.
+	// Nothing was lost, and nothing needs to be done.
+	StateResumed
 )
 
-var stateNames = [...]string{"connecting", "connected", "leaving", "waiting", "stopped"}
+var stateNames = [...]string{"connecting", "connected", "leaving", "waiting", "stopped", "resumed"}
 
 // String is the state's name, such as "connected".
 func (s State) String() string {
@@ -40,7 +46,7 @@ type Change struct {
 	State State
 	// Endpoint is where the client is connected or connects to.
 	Endpoint string
-	// Session is set with StateConnected.
+	// Session is set with StateConnected and StateResumed.
 	Session Session
 	// RetryIn is how long the client rests before the next attempt; set with
 	// StateLeaving and StateWaiting.

@@ -27,17 +27,19 @@ func (c *Client) supervise(conn *connection) {
 	}
 	conn.shut(wire.CloseNormal, "", err)
 	<-conn.done // closeTime at most
+	conn.session.discard()
 	c.finish(err)
 }
 
 // handover is the search for the successor of a connection that has ended or
 // has been told to go. In the latter case it goes on serving meanwhile.
 type handover struct {
-	old    *connection
-	rest   time.Duration // before the next attempt
-	cause  error         // why the last attempt failed; nil before the first
-	tried  bool          // an attempt was made
-	judged bool          // old has ended, and verdict has been given
+	old       *connection
+	rest      time.Duration // before the next attempt
+	cause     error         // why the last attempt failed; nil before the first
+	tried     bool          // an attempt was made
+	judged    bool          // old has ended, and verdict has been given
+	inherited bool          // old has ended, and its session was taken over or left
 }
 
 // replace finds a successor for old. When there will be none it returns old, or
@@ -49,11 +51,15 @@ func (c *Client) replace(old *connection) (*connection, error) {
 			return old, err
 		}
 		c.hold(old)
+		c.inherit(h)
 		h.tried = true
 		next, err := c.connect(c.ctx)
 		if err == nil {
 			err = c.verdict(h)
-			old.shut(wire.CloseNormal, "", errReplaced)
+			if next.session != old.session {
+				old.shut(wire.CloseNormal, "", errReplaced)
+				old.session.discard() // also when it has ended by itself meanwhile
+			}
 			return next, err
 		}
 		if c.ctx.Err() != nil {
@@ -73,7 +79,7 @@ func (c *Client) wait(h *handover) error {
 	timer := time.NewTimer(h.rest)
 	defer timer.Stop()
 	if !h.old.ended() {
-		c.cfg.OnState(Change{State: StateLeaving, Endpoint: h.old.endpoint.String(), RetryIn: h.rest})
+		c.cfg.OnState(Change{State: StateLeaving, Endpoint: h.old.info.Endpoint, RetryIn: h.rest})
 		select {
 		case <-c.ctx.Done():
 			return ErrClosed
@@ -89,13 +95,44 @@ func (c *Client) wait(h *handover) error {
 		h.cause = h.old.reason()
 	}
 	c.install(nil)
+	c.inherit(h)
 	c.cfg.OnState(Change{State: StateWaiting, RetryIn: time.Until(until), Err: h.cause})
-	select {
-	case <-c.ctx.Done():
-		return ErrClosed
-	case <-timer.C:
-		return nil
+	for {
+		lost, stop := c.lost()
+		select {
+		case <-c.ctx.Done():
+			stop()
+			return ErrClosed
+		case <-timer.C:
+			stop()
+			return nil
+		case <-lost:
+			c.link.abandon() // whoever waits for a reply is told now
+		}
 	}
+}
+
+// inherit makes the session of old, once that has ended, the one to resume. While
+// old lives its session is there: what succeeds it then is a new one.
+func (c *Client) inherit(h *handover) {
+	if h.inherited || !h.old.ended() {
+		return
+	}
+	h.inherited = true
+	if h.old.resumable() {
+		c.link.resume = h.old.session
+	}
+}
+
+// lost returns a channel that gets a value when the gateway has ended the session
+// that is to be resumed, for want of a connection, and what stops that clock.
+func (c *Client) lost() (<-chan time.Time, func()) {
+	s := c.link.resume
+	if s == nil {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(time.Until(s.expires()))
+	return timer.C, func() { timer.Stop() }
 }
 
 // verdict is the error to stop with because of how the old connection ended;
@@ -126,7 +163,7 @@ func (c *Client) hold(old *connection) {
 		return
 	}
 	limit := finishTimeDefault
-	if d := old.session.info.RequestTimeout; d > 0 {
+	if d := old.info.RequestTimeout; d > 0 {
 		limit = d
 	}
 	if g := old.left(); g != nil && g.DeadlineMS > 0 {

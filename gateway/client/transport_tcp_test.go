@@ -41,7 +41,7 @@ func TestReadAnySplit(t *testing.T) {
 		"all":      bytes.NewReader(stream),
 		"with EOF": iotest.DataErrReader(bytes.NewReader(stream)),
 	} {
-		tr := &tcpTransport{conn: trickle{r: r}, buf: make([]byte, readBufferBytes)}
+		tr := &tcpTransport{in: newInbox(trickle{r: r})}
 		for i, n := range sizes {
 			f, err := tr.Read(time.Second)
 			if err != nil || f.Seq != uint64(i+1) || !bytes.Equal(f.Payload, bytes.Repeat([]byte{byte(i)}, n)) {
@@ -51,8 +51,8 @@ func TestReadAnySplit(t *testing.T) {
 		if _, err := tr.Read(time.Second); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: at the end %v, want EOF", name, err)
 		}
-		if len(tr.buf) > readBufferKeepBytes {
-			t.Errorf("%s: keeps a buffer of %d bytes while idle, want at most %d", name, len(tr.buf), readBufferKeepBytes)
+		if len(tr.in.buf) > readBufferKeepBytes {
+			t.Errorf("%s: keeps a buffer of %d bytes while idle, want at most %d", name, len(tr.in.buf), readBufferKeepBytes)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestSilenceIsCountedPerByte(t *testing.T) {
 				}
 			}
 		}()
-		tr := &tcpTransport{conn: near, buf: make([]byte, readBufferBytes)}
+		tr := &tcpTransport{in: newInbox(near)}
 		if f, err := tr.Read(10 * time.Second); err != nil || f.Type != wire.TypePing {
 			t.Errorf("slow frame = %+v, %v", f, err)
 		}

@@ -101,14 +101,11 @@ func (c *connection) sendPong(data []byte) {
 
 // handled notes that the push with this seq, and so every one before it, has
 // been handled, and has it acknowledged in time. On a connection that has ended
-// there is nobody to tell: the gateway sends the push again after a resume.
+// there is nobody to tell: a resume acknowledges what has come.
 func (c *connection) handled(seq uint64) {
-	if seq == 0 {
-		return // transient
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.isLeaving() && c.closing == nil {
+	if seq <= c.seen || c.isLeaving() && c.closing == nil {
 		return
 	}
 	c.seen = seq
