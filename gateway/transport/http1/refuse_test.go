@@ -107,6 +107,7 @@ var refusals = []struct {
 	{"chunk of 2^63", post + in + "8000000000000000\r\n", 413, "body: more than 512 bytes"},
 	{"chunk of 2^64-1", post + in + "ffffffffffffffff\r\n", 413, "body: more than 512 bytes"},
 	{"chunks together one beyond", post + in + "1\r\na\r\n200\r\n", 413, "body: more than 512 bytes"},
+	{"one digit beyond what is left", post + in + "1ff\r\n" + strings.Repeat("a", 511) + "\r\nf", 413, "body: more than 512 bytes"},
 	{"contents beyond the size", post + in + "5\r\nhello!\r\n", 400, "chunk: longer than its size"},
 	{"contents ended by LF", post + in + "5\r\nhello\n", 400, "chunk: longer than its size"},
 	{"contents ended by CR", post + in + "5\r\nhello\r0\r\n", 400, "chunk: CR without LF behind it"},
