@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 )
 
 // world is what a gate under test stands in: a clock that moves when told, and
@@ -54,7 +53,12 @@ func (w *world) count(t testing.TB, name string, labels map[string]string) float
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			if matches(m, labels) {
+			found := true
+			for _, l := range m.GetLabel() {
+				text, asked := labels[l.GetName()]
+				found = found && (!asked || text == l.GetValue())
+			}
+			if found {
 				return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 			}
 		}
@@ -66,15 +70,6 @@ func (w *world) count(t testing.TB, name string, labels map[string]string) float
 func (w *world) refusals(t testing.TB, r Reason, dryRun string) float64 {
 	t.Helper()
 	return w.count(t, "holdfast_admission_refusals_total", map[string]string{"reason": r.String(), "dry_run": dryRun})
-}
-
-func matches(m *dto.Metric, labels map[string]string) bool {
-	for _, l := range m.GetLabel() {
-		if want, ok := labels[l.GetName()]; ok && want != l.GetValue() {
-			return false
-		}
-	}
-	return true
 }
 
 // fakeMemory is a memorySource that says what it is told to.

@@ -28,13 +28,14 @@ func (w *watch) sample() {
 		w.configure(p.memory)
 	}
 	used := w.used()
-	was, is := w.stepper.level, w.stepper.step(used, w.limit)
+	was := w.stepper.level
+	is := w.stepper.step(used, w.limit)
 	m := w.gate.metrics
 	m.memory.Set(float64(used))
 	m.level.Set(float64(is))
 	w.gate.level.Store(int32(is))
 	if is != was {
-		w.gate.log.Warn("memory level", "level", is.String(), "was", was.String(), "bytes", used, "limit_bytes", w.limit,
+		w.gate.log.Warn("memory step", "step", is.String(), "was", was.String(), "bytes", used, "limit_bytes", w.limit,
 			"dry_run", w.cfg.DryRun)
 	}
 	if w.cfg.DryRun {
