@@ -154,12 +154,16 @@ func (d *Decoder) takeData(chunk []byte) (Event, *Fault) {
 func notUTF8() *Fault { return faultf(CloseNotUTF8, "a text message is not UTF-8") }
 
 // keep copies chunk behind the message. The buffer grows with what has come, by
-// doubling, but not beyond what has been declared: the last step of a message in
-// one frame is exact.
+// doubling, so that tiny fragments do not copy a long message over and over; but
+// not beyond what can still come, so a message in one frame ends in an exact one.
 func (d *Decoder) keep(chunk []byte) {
 	need := len(d.message) + len(chunk)
 	if need > cap(d.message) {
-		grown := make([]byte, len(d.message), min(2*need, need+d.frame.left))
+		most := d.messageBytesMax
+		if d.frame.fin {
+			most = need + d.frame.left
+		}
+		grown := make([]byte, len(d.message), min(2*need, most))
 		copy(grown, d.message)
 		d.message = grown
 	}

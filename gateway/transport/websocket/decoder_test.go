@@ -224,6 +224,23 @@ func TestDeclaredIsNotAllocated(t *testing.T) {
 	}
 }
 
+// TestTinyFragments: a long message that goes on in fragments of a byte is not
+// copied for each of them.
+func TestTinyFragments(t *testing.T) {
+	const limit = 1 << 20
+	first, rest := sent(bin, long(1<<19)), strings.Repeat(sent(cont, "x"), 1000)
+	buf := make([]byte, len(first)+len(rest))
+	if n := testing.AllocsPerRun(5, func() {
+		d := NewDecoder(false, limit)
+		copy(buf, first+rest)
+		if ev, n, err := d.Next(buf); ev.Kind != None || n != len(buf) || err != nil {
+			t.Fatalf("Next = %v, %d, %v", ev.Kind, n, err)
+		}
+	}); n > 5 {
+		t.Errorf("1000 fragments of a byte allocate %v times, want a few", n)
+	}
+}
+
 // TestLimitBelowZero admits empty messages alone.
 func TestLimitBelowZero(t *testing.T) {
 	expect(t, "empty", run(t, true, -1, sent(wholeText, "")), say(message("")))

@@ -1,7 +1,11 @@
 package websocket
 
 import (
+	"bufio"
+	"bytes"
 	"math/rand/v2"
+	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -59,4 +63,33 @@ func conversation(script []byte) (stream []byte) {
 		script = script[2+n:]
 	}
 	return stream
+}
+
+// FuzzAccept holds the handshake to this: what it accepts another implementation
+// reads as the answer to that key, with a subprotocol only out of the offers;
+// what it refuses is 400 or 426.
+func FuzzAccept(f *testing.F) {
+	f.Add("websocket", "Upgrade", "dGhlIHNhbXBsZSBub25jZQ==", "13", "holdfast.v1")
+	f.Add("h2c, WebSocket", "keep-alive, upgrade", "AAAAAAAAAAAAAAAAAAAAAA==", "13", "a,, holdfast.v1.json ,")
+	f.Fuzz(func(t *testing.T, upgrade, connection, key, version, offers string) {
+		r := handshake("Upgrade: "+upgrade, "Connection: "+connection, "Sec-WebSocket-Key: "+key,
+			"Sec-WebSocket-Version: "+version, "Sec-WebSocket-Protocol: "+offers)
+		u, response, refusal := Accept(r)
+		if refusal != nil {
+			if refusal.Status != 400 && refusal.Status != 426 || response != nil {
+				t.Fatalf("refused with %v and %q", refusal, response)
+			}
+			return
+		}
+		got, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(response)), nil)
+		if err != nil || got.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatalf("answer %q: %v", response, err)
+		}
+		if accept := got.Header.Get("Sec-WebSocket-Accept"); accept != acceptance(key) || len(key) != 24 {
+			t.Fatalf("key %q accepted with %q", key, accept)
+		}
+		if got := got.Header.Get("Sec-WebSocket-Protocol"); got != u.Subprotocol || !strings.Contains(offers, got) || got == "" {
+			t.Fatalf("offers %q answered with %q, agreed %q", offers, got, u.Subprotocol)
+		}
+	})
 }
