@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,15 +16,19 @@ import (
 	"github.com/holdfast-io/holdfast/backend/logic/keys"
 	"github.com/holdfast-io/holdfast/configs"
 	"github.com/holdfast-io/holdfast/dispatcher"
+	"github.com/holdfast-io/holdfast/gateway/admission"
 	"github.com/holdfast-io/holdfast/gateway/transport"
+	"github.com/holdfast-io/holdfast/gateway/transport/secure"
 )
 
 // newDevCommand returns `holdfast dev`: everything in one process, over real
 // calls, to try things.
 func newDevCommand() *cobra.Command {
-	return roleCommand(configs.RoleDev, "Run gateway, echo and logic on this machine, to try things",
-		map[string]string{"listen": "listen", "admin": "admin.listen", "data": "data", "log-level": "log.level"},
+	cmd := roleCommand(configs.RoleDev, "Run gateway, echo and logic on this machine, to try things",
+		map[string]string{"listen": "listen", "tls": "tls", "admin": "admin.listen", "data": "data", "log-level": "log.level"},
 		func(c configs.Dev) (configs.Log, configs.Admin) { return c.Log, c.Admin }, startDev)
+	cmd.Flags().Lookup("tls").NoOptDefVal = "true"
+	return cmd
 }
 
 func startDev(cmd *cobra.Command, p *process, cfg configs.Dev) ([]part, error) {
@@ -37,6 +41,11 @@ func startDev(cmd *cobra.Command, p *process, cfg configs.Dev) ([]part, error) {
 		return nil, err
 	}
 	gwCfg, echoCfg, logicCfg := devConfigs(cfg, sockets)
+	if cfg.TLS {
+		if err := addTLS(&gwCfg, cfg); err != nil {
+			return nil, err
+		}
+	}
 	echoService, err := newEcho(p, echoCfg)
 	if err != nil {
 		return nil, err
@@ -49,10 +58,15 @@ func startDev(cmd *cobra.Command, p *process, cfg configs.Dev) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	listen := e.server.Addrs()[0].String()
+	hello := greeting{command: ownCommand(os.Args[0]), listen: e.server.Addrs()[0].String(), folder: folder, admin: p.admin}
+	if cfg.TLS {
+		hello.certificate = gwCfg.Gateway.Listeners[0].TLS.Certificates[0].Cert
+	}
 	greeting := part{"greeting", func(ctx context.Context) error {
 		if p.awaitReady(ctx) {
-			p.greet(cmd.OutOrStdout(), listen, folder)
+			if err := hello.write(cmd.OutOrStdout()); err != nil {
+				p.log.Error("no greeting", "error", err)
+			}
 		}
 		<-ctx.Done()
 		return nil
@@ -61,15 +75,20 @@ func startDev(cmd *cobra.Command, p *process, cfg configs.Dev) ([]part, error) {
 	return append(append(backends, e.parts...), greeting), nil
 }
 
-// devConfigs turns the few settings of dev into those of its parts. The three
-// limits on who may connect, which a benchmark or a test on one machine would
-// run into, are lifted here once the gateway has them.
+// devConfigs turns the few settings of dev into those of its parts. The limits on
+// who may connect and how fast, which a benchmark or a test on one machine would
+// run into, are lifted, and pages that this machine serves may connect.
 func devConfigs(cfg configs.Dev, s *sockets) (configs.Gateway, echo.Config, logic.Config) {
 	gw, e, l := configs.DefaultGateway(), configs.DefaultEcho().Echo, configs.DefaultLogic().Logic
 	gw.Gateway.Name = "dev"
-	gw.Gateway.Listeners = []transport.ListenerConfig{{Transport: transport.TCP, Address: cfg.Listen}}
+	gw.Gateway.Listeners = []transport.ListenerConfig{{
+		Transports: []transport.Name{transport.TCP, transport.WS, transport.Poll, transport.SSE},
+		Address:    cfg.Listen,
+	}}
+	gw.Gateway.Origins = []string{"http://localhost:*", "http://127.0.0.1:*"}
+	gw.Gateway.Admission = admission.Unlimited()
 	gw.Gateway.RPC.Listen = s.address("gateway")
-	gw.Gateway.Drain.Window = cfg.DrainWindow
+	gw.Gateway.Drain.Window, gw.Gateway.Drain.DeregisterDelay = cfg.DrainWindow, 0
 	gw.Dispatcher.Services = []dispatcher.ServiceConfig{
 		{Name: "logic", Instances: []dispatcher.InstanceConfig{{ID: "logic-0", Address: s.address("logic")}}},
 		{Name: "echo", Instances: []dispatcher.InstanceConfig{{ID: "echo-0", Address: s.address("echo")}}},
@@ -87,28 +106,29 @@ func devConfigs(cfg configs.Dev, s *sockets) (configs.Gateway, echo.Config, logi
 	return gw, e, l
 }
 
-// greet prints what a person does next.
-func (p *process) greet(out io.Writer, listen string, folder keys.Folder) {
-	const ttl = 24 * time.Hour
-	var tokens [2]string
-	for i, uid := range []string{"1001", "1002"} {
-		token, err := folder.Sign(uid, ttl)
-		if err != nil {
-			p.log.Error("no token for the greeting", "error", err)
-			return
-		}
-		tokens[i] = token
+// addTLS makes the only listener serve every transport over TLS too.
+func addTLS(gw *configs.Gateway, cfg configs.Dev) error {
+	certificate, err := secure.SelfSigned(cfg.Data, certificateHosts(cfg.Listen))
+	if err != nil {
+		return fmt.Errorf("data folder: %w", err)
 	}
-	chat := fmt.Sprintf("%s chat --endpoint %s --token ", ownCommand(os.Args[0]), listen)
-	fmt.Fprintf(out, "\nclients    %s\n", listen)
-	if p.admin != nil {
-		fmt.Fprintf(out, "admin      http://%s (/livez, /readyz, /metrics, /debug/pprof/)\n", p.admin.Addr())
+	l := &gw.Gateway.Listeners[0]
+	l.Transports = transport.Names
+	l.TLS = secure.DefaultConfig()
+	l.TLS.Certificates = []secure.Certificate{certificate}
+	gw.Gateway.Origins = append(gw.Gateway.Origins, "https://localhost:*", "https://127.0.0.1:*")
+	return nil
+}
+
+// certificateHosts are the names by which clients on this machine may call it, and
+// the one that it listens on.
+func certificateHosts(listen string) []string {
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	host, _, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() || slices.Contains(hosts, host) {
+		return hosts
 	}
-	fmt.Fprintf(out, "data       %s\n\n", folder.Path)
-	fmt.Fprintf(out, "A first message: paste the first line into a second terminal, the second into a third.\n\n")
-	fmt.Fprintf(out, "%s%s --receive 1 --timeout 10m\n\n", chat, tokens[1])
-	fmt.Fprintf(out, "%s%s --to 1002 --send 'hello from 1001'\n\n", chat, tokens[0])
-	fmt.Fprintf(out, "To talk line by line see `%s chat --help`. Ctrl-C ends this process.\n", ownCommand(os.Args[0]))
+	return append(hosts, host)
 }
 
 // ownCommand is how a person called this program and can call it again. `go run`

@@ -54,7 +54,7 @@ func startConsulSet(t *testing.T) *consulSet {
 func (s *consulSet) write(services, routes string) {
 	s.t.Helper()
 	writeText(s.t, s.file, `
-listeners: [{transport: tcp, address: "127.0.0.1:0"}]
+listeners: [{transports: [tcp], address: "127.0.0.1:0"}]
 rpc: {listen: "127.0.0.1:0"}
 drain: {window: 0s}
 admin: {listen: "127.0.0.1:0"}

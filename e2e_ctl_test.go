@@ -46,7 +46,7 @@ func startEchoSet(t *testing.T) *echoSet {
 func (s *echoSet) write(services, routes string) {
 	s.t.Helper()
 	text := `
-listeners: [{transport: tcp, address: "127.0.0.1:0"}]
+listeners: [{transports: [tcp], address: "127.0.0.1:0"}]
 rpc: {listen: "127.0.0.1:0"}
 drain: {window: 3s}
 admin: {listen: "127.0.0.1:0"}

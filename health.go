@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/holdfast-io/holdfast/gateway/transport/proxyproto"
 )
 
 // The bounds of the server that balancers ask. A check is one short request on a
@@ -94,11 +97,52 @@ func (l *boundedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// boundedConn gives its place back when it is closed.
+// boundedConn gives its place back when it is closed. A PROXY header at its
+// beginning is skipped: balancers that send one to a gateway's clients' port may
+// send it with their checks too, and who asks makes no difference here.
 type boundedConn struct {
 	net.Conn
 	once  sync.Once
 	leave func()
+
+	begun bool // owned by the reader, as is rest
+	rest  []byte
+}
+
+func (c *boundedConn) Read(p []byte) (int, error) {
+	if !c.begun {
+		c.begun = true
+		if err := c.skipProxyHeader(); err != nil {
+			return 0, err
+		}
+	}
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// skipProxyHeader reads until it is known whether there is one, and leaves what
+// follows it in rest. What is no header is for the HTTP server to refuse.
+func (c *boundedConn) skipProxyHeader() error {
+	var buf []byte
+	for {
+		more := make([]byte, 512)
+		n, err := c.Conn.Read(more)
+		buf = append(buf, more[:n]...)
+		if len(buf) > 0 {
+			_, size, perr := proxyproto.Parse(buf, proxyproto.HeaderBytesMax)
+			if !errors.Is(perr, proxyproto.ErrIncomplete) {
+				c.rest = buf[size:] // size is 0 with an error
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func (c *boundedConn) Close() error {

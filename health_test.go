@@ -85,6 +85,44 @@ var adminPaths = []string{
 	"/%6detrics", "//metrics", "/metrics/", "/./metrics",
 }
 
+// TestHealthServerSkipsProxyHeaders asks as balancers do that announce themselves,
+// also byte by byte, and checks that what merely begins like a header is refused.
+func TestHealthServerSkipsProxyHeaders(t *testing.T) {
+	_, address := startHealth(t)
+	const get = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
+	local := "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"
+	tests := []struct{ name, sent, want string }{
+		{"none", get, "HTTP/1.1 200 OK"},
+		{"version 2, LOCAL", local + get, "HTTP/1.1 200 OK"},
+		{"version 1", "PROXY TCP4 192.0.2.1 192.0.2.2 1000 7072\r\n" + get, "HTTP/1.1 200 OK"},
+		{"version 1, UNKNOWN", "PROXY UNKNOWN\r\n" + get, "HTTP/1.1 200 OK"},
+		{"two", local + local + get, "HTTP/1.1 400 Bad Request"},
+		{"broken", "PROXY TCP4 x\r\n" + get, "HTTP/1.1 400 Bad Request"},
+		{"another P", "POST /readyz HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 Not Found"},
+	}
+	for _, tt := range tests {
+		for _, step := range []int{len(tt.sent), 1} {
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(patience)) // a failure shows in Read
+			for rest := tt.sent; rest != ""; {
+				n := min(step, len(rest))
+				if _, err := io.WriteString(c, rest[:n]); err != nil {
+					break // it has been refused already
+				}
+				rest = rest[n:]
+			}
+			answer, _ := io.ReadAll(c)
+			if got, _, _ := strings.Cut(string(answer), "\r\n"); got != tt.want {
+				t.Errorf("%s, %d bytes at a time: %q, want %q", tt.name, step, got, tt.want)
+			}
+		}
+	}
+}
+
 // TestHealthServerIsBounded fills every place with connections that say nothing:
 // a check is answered once their deadline has passed.
 func TestHealthServerIsBounded(t *testing.T) {

@@ -36,6 +36,9 @@ func everyMetric(t *testing.T) *prometheus.Registry {
 	cfg.Listen, cfg.Data = "127.0.0.1:0", t.TempDir()
 	gw, echoCfg, logicCfg := devConfigs(cfg, &sockets{folder: t.TempDir()})
 	gw.Gateway.RPC.Listen = "127.0.0.1:0"
+	if err := addTLS(&gw, cfg); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := newEcho(p, echoCfg); err != nil {
 		t.Fatal(err)
 	}

@@ -125,9 +125,7 @@ func (r *reloader) attempt() (reloadResult, error) {
 	}
 	changed := configs.Differences(r.running, next)
 	restart = append(restart, r.others(next)...)
-	live := slices.DeleteFunc(changed, func(key string) bool {
-		return slices.Contains(restart, key) || slices.Contains(r.waiting, key)
-	})
+	live := slices.DeleteFunc(changed, func(key string) bool { return covers(restart, key) || covers(r.waiting, key) })
 	if len(restart) > 0 && !slices.Equal(restart, r.waiting) {
 		r.log.Warn("changed, but needs a restart to take effect", "keys", strings.Join(restart, ", "))
 	}
@@ -143,4 +141,9 @@ func (r *reloader) attempt() (reloadResult, error) {
 func (r *reloader) others(next configs.Gateway) []string {
 	next.Gateway, next.Dispatcher = r.started.Gateway, r.started.Dispatcher
 	return configs.Differences(r.started, next)
+}
+
+// covers tells whether one of keys is key or a section that it stands in.
+func covers(keys []string, key string) bool {
+	return slices.ContainsFunc(keys, func(k string) bool { return k == key || strings.HasPrefix(key, k+".") })
 }

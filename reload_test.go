@@ -107,12 +107,12 @@ func TestReloadTellsWhatNeedsARestart(t *testing.T) {
 	r.expect(t, reloadUnchanged, "keys=log.format", "configuration unchanged")
 	r.expect(t, reloadUnchanged, "configuration unchanged") // said once
 
-	r.next.Gateway.Name, r.restart = "gw-2", []string{"name"}
-	r.expect(t, reloadUnchanged, `keys="name, log.format"`, "configuration unchanged")
+	r.next.Gateway.Name, r.next.Gateway.Poll.Wait, r.restart = "gw-2", time.Second, []string{"name", "poll"}
+	r.expect(t, reloadUnchanged, `keys="name, poll, log.format"`, "configuration unchanged")
 	r.next.Gateway.Limits.KeptPushes++
 	r.expect(t, reloadApplied, "configuration applied")
 
-	r.next.Gateway.Name, r.next.Log.Format, r.restart = "gw-1", "text", nil
+	r.next.Gateway.Name, r.next.Gateway.Poll.Wait, r.next.Log.Format, r.restart = "gw-1", 15*time.Second, "text", nil
 	r.expect(t, reloadUnchanged, "configuration unchanged") // as it was, and as it runs
 	r.next.Log.Format = "json"
 	r.expect(t, reloadUnchanged, "keys=log.format", "configuration unchanged")

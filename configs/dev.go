@@ -9,8 +9,12 @@ import (
 // Dev is the configuration of `holdfast dev`: gateway, echo and logic in one
 // process, for trying things. It is not for the public internet.
 type Dev struct {
-	// Listen is the TCP address that clients connect to; port 0 takes a free one.
+	// Listen is the TCP address that clients connect to, by every transport; port 0
+	// takes a free one.
 	Listen string `koanf:"listen"`
+	// TLS serves every transport over TLS as well, on the same port, with a
+	// certificate that is made in the data folder.
+	TLS bool `koanf:"tls"`
 	// Data is the folder that holds the keys and the database. It is made at the
 	// first start, readable by its owner only.
 	Data string `koanf:"data"`

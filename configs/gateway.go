@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/holdfast-io/holdfast/dispatcher"
@@ -47,8 +48,8 @@ func DefaultGateway() Gateway {
 // (docs/protocol.md section 2): type, id, status and flags.
 const replyAroundBytes = 1 + 4 + 1 + 1
 
-// Check reports what gateway and dispatcher cannot see of each other, or leave to
-// whoever makes the process.
+// Check reports what gateway and dispatcher cannot see of each other, or of the
+// process.
 func (c Gateway) Check() error {
 	var errs []error
 	if told, kept := c.Gateway.Session.RequestTimeout, c.Dispatcher.RequestTimeout; kept > told {
@@ -57,10 +58,8 @@ func (c Gateway) Check() error {
 	if room := c.Gateway.Limits.FrameBytes - replyAroundBytes; c.Dispatcher.ReplyBytes > room {
 		errs = append(errs, fmt.Errorf("dispatcher.reply_bytes: %d, but limits.frame_bytes leaves %d", c.Dispatcher.ReplyBytes, room))
 	}
-	if c.Gateway.HealthListen != "" {
-		if err := checkAddress(c.Gateway.HealthListen); err != nil {
-			errs = append(errs, fmt.Errorf("health_listen: %w", err))
-		}
+	if strings.HasPrefix(c.Gateway.HealthListen, "unix:") {
+		errs = append(errs, fmt.Errorf("health_listen: %q, want host:port: balancers ask from elsewhere", c.Gateway.HealthListen))
 	}
 	for i, s := range c.Dispatcher.Services {
 		if c.Discovery.Kind == KindConsul && len(s.Instances) > 0 {

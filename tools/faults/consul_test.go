@@ -52,7 +52,7 @@ func (d *registered) gateway(name string) (p *proc, endpoint, admin string) {
 	d.t.Helper()
 	config := filepath.Join(d.folder, name+".yaml")
 	text := fmt.Sprintf(`name: %s
-listeners: [{transport: tcp, address: 127.0.0.1:0}]
+listeners: [{transports: [tcp], address: 127.0.0.1:0}]
 rpc: {listen: 127.0.0.1:0}
 admin: {listen: 127.0.0.1:0}
 discovery: {kind: consul, consul: {address: %q, folder: %q}}

@@ -106,7 +106,7 @@ func (d *deployment) startGateway(o options, rpc string) {
 	}
 	config := filepath.Join(d.folder, "gateway.yaml")
 	text := fmt.Sprintf(`name: faults
-listeners: [{transport: tcp, address: 127.0.0.1:0}]
+listeners: [{transports: [tcp], address: 127.0.0.1:0}]
 rpc: {listen: %q}
 drain: {window: 1s}
 admin: {listen: 127.0.0.1:0}
