@@ -20,8 +20,10 @@ const HandshakesMax = 128
 // Certificate names the files of a certificate chain and its key, both PEM. They
 // may be the same file.
 type Certificate struct {
+	// Cert is the chain, the server's own certificate first.
 	Cert string `koanf:"cert"`
-	Key  string `koanf:"key"`
+	// Key is its private key.
+	Key string `koanf:"key"`
 }
 
 // Config is how a listener speaks TLS. Without certificates it does not.
