@@ -536,8 +536,8 @@ func TestReceiverExpires(t *testing.T) {
 
 // TestIdleConnIsSmall: a session that waits costs no more than this.
 func TestIdleConnIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(Conn{}); size > 480 {
-		t.Errorf("a Conn takes %d bytes, want at most 480", size)
+	if size := unsafe.Sizeof(Conn{}); size > 400 {
+		t.Errorf("a Conn takes %d bytes, want at most 400", size)
 	}
 	w := begin(t)
 	w.push(1)

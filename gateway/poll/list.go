@@ -162,8 +162,7 @@ func (l *list) shed(count, limit int) {
 		if i < 0 {
 			return
 		}
-		l.count(&l.items[i], -1)
-		l.items = slices.Delete(l.items, i, i+1)
+		l.dropIf(func(at int, _ *item) bool { return at == i })
 	}
 }
 
@@ -229,7 +228,7 @@ func (l *list) appendAll(dst []byte, limit int) []byte {
 	for ; end < len(l.items); end++ {
 		it := &l.items[end]
 		if end > 0 {
-			if len(dst)-start+len(it.b) > limit {
+			if len(dst)-start+1+len(it.b) > limit {
 				break
 			}
 			dst = append(dst, ',')
