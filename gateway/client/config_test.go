@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
@@ -13,6 +14,10 @@ func TestParseEndpoint(t *testing.T) {
 		{"127.0.0.1:7000", "tcp://127.0.0.1:7000"},
 		{"tcp://gw.example.com:7000", "tcp://gw.example.com:7000"},
 		{"[::1]:7000", "tcp://[::1]:7000"},
+		{"tls://gw:7443", "tls://gw:7443"}, {"ws://gw", "ws://gw:80"}, {"wss://gw/", "wss://gw:443"},
+		{"poll://gw:1/", "poll://gw:1"}, {"https://gw", "polls://gw:443"}, {"http://[::1]", "poll://[::1]:80"},
+		{"auto://gw:7000", "auto://gw:7000"}, {"autos://gw:7000", "autos://gw:7000"},
+		{"tls://gw", ""}, {"auto://gw", ""}, {"wss://gw/v1/ws", ""}, {"ws://me@gw", ""}, {"sse://gw:1", ""}, {"ws://", ""},
 		{"", ""}, {"gw", ""}, {"gw:", ""}, {":7000", ""}, {"ftp://gw:21", ""}, {"tcp://", ""}, {"a:b:c", ""},
 	}
 	for _, tt := range tests {
@@ -55,6 +60,87 @@ func TestRotation(t *testing.T) {
 	turn("b:1")
 	r.advance()
 	turn("a:1")
+}
+
+// TestTargets writes down which transports an attempt tries.
+func TestTargets(t *testing.T) {
+	auto, err := parseEndpoint("auto://a:1", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRotation([]endpoint{auto, {transports: []string{"tcp"}, address: "b:1"}})
+	now := time.Now()
+	tries := func(want string) {
+		t.Helper()
+		r.next()
+		var got []string
+		for _, to := range r.targets(false, now) {
+			got = append(got, to.String())
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Fatalf("targets %q, want %q", s, want)
+		}
+	}
+	all := "tcp://a:1 ws://a:1 poll://a:1"
+	tries(all) // nothing has worked yet
+	r.reached("ws", now)
+	r.worked(nil)
+	now = now.Add(climbAfter - time.Second)
+	tries("ws://a:1")
+	r.reached("ws", now)
+	r.worked(nil)
+	now = now.Add(time.Second) // since it was found, not since it was used
+	tries(all)
+	r.reached("ws", now)
+	r.worked(nil)
+	for range failuresPerTransport {
+		tries("ws://a:1")
+		r.failed()
+	}
+	tries("ws://a:1 poll://a:1")
+	r.failed()
+	tries("tcp://b:1")
+	for range failuresPerEndpoint {
+		r.failed()
+	}
+	tries(all) // nothing had worked here in the end
+	r.reached("tcp", now)
+	now = now.Add(10 * climbAfter)
+	tries("tcp://a:1") // there is nothing above it
+}
+
+// TestBack: where a gateway is reached itself, and what its certificate must be
+// for.
+func TestBack(t *testing.T) {
+	e, err := parseEndpoint("wss://gw.example.com", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ returnTo, address, name string }{
+		{"", "gw.example.com:443", "gw.example.com"},
+		{"gw-1.example.com:8443", "gw-1.example.com:8443", "gw-1.example.com"},
+		{"203.0.113.7:7000", "203.0.113.7:7000", "gw.example.com"},
+		{"nonsense", "gw.example.com:443", "gw.example.com"},
+		{":80", "gw.example.com:443", "gw.example.com"},
+	} {
+		got := e.at("wss").back(map[string]string{"wss": tt.returnTo, "ws": "not:1"})
+		if want := (target{"wss", tt.address, tt.name}); got != want {
+			t.Errorf("back(%q) = %+v, want %+v", tt.returnTo, got, want)
+		}
+	}
+}
+
+// TestFollowKeepsTLS: a GOAWAY does not lead a client that wants TLS to where
+// there is none.
+func TestFollowKeepsTLS(t *testing.T) {
+	g := &wire.GoAway{Endpoints: []wire.Endpoint{
+		{Transport: "tcp", Address: "x:1"}, {Transport: "wss", Address: "y:1"}, {Transport: "auto", Address: "z:1"}}}
+	for own, want := range map[string]int{"tls": 1, "tcp": 2} {
+		r := newRotation([]endpoint{{transports: []string{own}, address: "a:1"}})
+		if r.follow(g); len(r.offered) != want {
+			t.Errorf("a client of %s follows to %v, want %d endpoints", own, r.offered, want)
+		}
+	}
 }
 
 func TestValidateReportsEverything(t *testing.T) {
