@@ -53,7 +53,7 @@ func (g greeting) write(out io.Writer) error {
 
 // greetingText shows the same port by each kind of client. A page's console needs
 // nothing installed, but its page must be one that may connect.
-var greetingText = template.Must(template.New("greeting").Parse(`
+var greetingText = template.Must(template.New("greeting").Option("missingkey=zero").Parse(`
 clients    {{.listen}}
            {{.transports}}
 {{- if .admin}}
