@@ -21,13 +21,13 @@
 //
 // # Bounded state
 //
-// An address or a user has an entry while it has a connection, which costs a
-// fiftieth of the connection itself and is bounded by the connections. After
-// its last one left, it keeps the entry only until its buckets are full
-// again, and of such entries there are at most idleMax. Beyond that newcomers
-// share one bucket, so a flood from ever new addresses neither fills the memory
-// nor locks out those who have been here. An IPv6 client is its /64, since that
-// is what one subscriber gets; an IPv4-mapped address is the IPv4 address.
+// An address or a user has an entry, about 150 bytes, while it has a connection;
+// so the connections bound them. After its last one has left, it keeps the entry
+// only until its buckets are full again, and of such entries there are at most
+// 65,536. Beyond that newcomers share a few buckets with each other, so a flood
+// from ever new addresses neither fills the memory nor locks out those who are
+// in. An IPv6 client is its /64, since that is what one subscriber gets; an
+// IPv4-mapped address is the IPv4 address.
 //
 // # Dry run
 //

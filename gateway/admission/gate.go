@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
@@ -58,7 +57,7 @@ type system struct {
 
 func newGate(cfg Config, now func() int64, log *slog.Logger, reg prometheus.Registerer, sys system) (*Gate, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, fmt.Errorf("admission: %w", err)
+		return nil, err
 	}
 	g := &Gate{
 		now: now, log: log.With("component", "admission"), descriptors: sys.descriptors, memory: sys.memory,
@@ -75,7 +74,7 @@ func newGate(cfg Config, now func() int64, log *slog.Logger, reg prometheus.Regi
 // enough have left.
 func (g *Gate) Reload(cfg Config) error {
 	if err := cfg.Validate(); err != nil {
-		return fmt.Errorf("admission: %w", err)
+		return err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -10,7 +10,7 @@ const (
 	// sampleEvery is how often memory is looked at. A flood at the default accept
 	// rate takes about 5 MB in that time.
 	sampleEvery = 250 * time.Millisecond
-	// samplesPerSecond of them, the rest is done: forgetting, logging.
+	// After so many samples the rest is done, forgetting and logging.
 	samplesPerSecond = int(time.Second / sampleEvery)
 )
 
@@ -18,6 +18,7 @@ const (
 // ctx is done. It starts no goroutine. While it runs it may set the process's
 // memory limit for the garbage collector (Config.Memory.GoLimit).
 func (g *Gate) Run(ctx context.Context) error {
+	g.log.Info("open connections are bounded", "max", g.policy.Load().openMax(), "descriptors_for_clients", g.descriptors())
 	w := watch{gate: g, source: g.memory, inForce: LevelNormal}
 	defer w.stop()
 	defer g.notes.log(g.log)

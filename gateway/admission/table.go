@@ -11,8 +11,8 @@ const (
 	// that nobody can aim at one shard.
 	tableShards = 64
 	// idleMax bounds the entries without a connection: 10 MiB at most. At the
-	// default rates an entry is idle for 10 s before it is forgotten, so it takes 6,500
-	// new addresses a second to reach it.
+	// default rates an address that came once is forgotten within a second, so it
+	// takes as many new ones a second to reach it.
 	idleMax = 65_536
 	// inlineBuckets is how many buckets stand in an entry itself.
 	inlineBuckets = 2
@@ -35,7 +35,7 @@ type shard[K comparable] struct {
 	byKey map[K]*entry[K]
 	idle  entry[K] // head of a ring: entries without a connection, in the order in which they lost it
 	idles int
-	// crowd stands for all newcomers while there is no room for entries.
+	// crowd stands for all newcomers of the shard while there is no room for entries.
 	crowd entry[K]
 	_     [64]byte // the next shard's lock is on another cache line
 }
