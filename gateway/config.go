@@ -6,10 +6,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-io/holdfast/gateway/admission"
+	"github.com/holdfast-io/holdfast/gateway/poll"
 	"github.com/holdfast-io/holdfast/gateway/push"
 	"github.com/holdfast-io/holdfast/gateway/session"
 	"github.com/holdfast-io/holdfast/gateway/transport"
+	"github.com/holdfast-io/holdfast/gateway/transport/secure"
 	"github.com/holdfast-io/holdfast/gateway/wire"
+	"github.com/holdfast-io/holdfast/idl/endpoint"
 )
 
 // Config holds what an operator may change. Zero values are not defaults: start
@@ -27,6 +31,15 @@ type Config struct {
 	Labels map[string]string `koanf:"labels"`
 	// Listeners are the addresses that clients connect to.
 	Listeners []transport.ListenerConfig `koanf:"listeners"`
+	// Origins are the pages that browsers may connect from, as scheme://host[:port].
+	// One * may stand for the names of a domain (https://*.example.com) or for the
+	// port (http://localhost:*); "*" alone lets every page in, "null" those without
+	// an origin. Whatever names an Origin that is not listed is refused.
+	Origins []string `koanf:"origins"`
+	// Poll is long poll and Server-Sent Events.
+	Poll PollConfig `koanf:"poll"`
+	// Admission says who may come in, and how fast.
+	Admission admission.Config `koanf:"admission"`
 	// RPC is where backends push, answer and kick.
 	RPC push.Config `koanf:"rpc"`
 	// HealthListen is where a balancer asks for /livez and /readyz, and nothing
@@ -54,6 +67,14 @@ type DrainConfig struct {
 	HardStop time.Duration `koanf:"hard_stop"`
 }
 
+// PollConfig is long poll and Server-Sent Events.
+type PollConfig struct {
+	// Wait is how long a call is held while there is nothing to answer.
+	Wait time.Duration `koanf:"wait"`
+	// Idle is how long an HTTP connection is kept without a call.
+	Idle time.Duration `koanf:"idle"`
+}
+
 // SessionConfig says what clients are told in WELCOME and held to.
 type SessionConfig struct {
 	// HelloTimeout bounds the time from accept to a complete HELLO.
@@ -67,6 +88,15 @@ type SessionConfig struct {
 	RequestTimeout time.Duration `koanf:"request_timeout"`
 	// ExpiryWarning is how long before a credential runs out the client is told.
 	ExpiryWarning time.Duration `koanf:"expiry_warning"`
+	// ResumeTTL is how long a session outlives its connection, for the client to
+	// resume it. 0: it ends with its connection.
+	ResumeTTL time.Duration `koanf:"resume_ttl"`
+	// Lifetime is how long a connection is kept at most; then the client is asked
+	// to resume, elsewhere if the scheduler says so. 0: for ever.
+	Lifetime time.Duration `koanf:"lifetime"`
+	// LifetimeDither is the share of lifetime by which it is shortened at random,
+	// so that clients which came together do not leave together.
+	LifetimeDither float64 `koanf:"lifetime_dither"`
 	// Window is how many requests of a session may be unanswered. A backend may
 	// lower it for a session.
 	Window int `koanf:"window"`
@@ -87,6 +117,11 @@ type LimitsConfig struct {
 	KeptPushes int `koanf:"kept_pushes"`
 	// KeptBytes bounds the same in bytes, counting 64 for each push.
 	KeptBytes int `koanf:"kept_bytes"`
+	// KeptReplyBytes bounds the answers that are kept for a resume. The oldest are
+	// given up first; a client that asks again is told so.
+	KeptReplyBytes int `koanf:"kept_reply_bytes"`
+	// ProxyTimeout bounds the time from accept to the end of the PROXY header.
+	ProxyTimeout time.Duration `koanf:"proxy_timeout"`
 	// Topics bounds the topics of one session.
 	Topics int `koanf:"topics"`
 }
@@ -94,8 +129,12 @@ type LimitsConfig struct {
 // DefaultConfig is safe to run as it is, on loopback.
 func DefaultConfig() Config {
 	return Config{
-		Name:      "gw-1",
-		Listeners: []transport.ListenerConfig{{Transport: transport.TCP, Address: "127.0.0.1:7000"}},
+		Name: "gw-1",
+		Listeners: []transport.ListenerConfig{{
+			Transports: []transport.Name{transport.TCP}, Address: "127.0.0.1:7000", TLS: secure.DefaultConfig(),
+		}},
+		Poll:      PollConfig{Wait: 15 * time.Second, Idle: 75 * time.Second},
+		Admission: admission.DefaultConfig(),
 		RPC:       push.DefaultConfig(),
 		Drain:     DrainConfig{Window: 120 * time.Second, DeregisterDelay: 10 * time.Second, HardStop: 30 * time.Second},
 		Session: SessionConfig{
@@ -105,15 +144,19 @@ func DefaultConfig() Config {
 			HeartbeatTimeout: 8 * time.Second,
 			RequestTimeout:   10 * time.Second,
 			ExpiryWarning:    60 * time.Second,
+			ResumeTTL:        60 * time.Second,
+			LifetimeDither:   0.5,
 			Window:           64,
 		},
 		Limits: LimitsConfig{
-			FrameBytes:    64 << 10,
-			OutboundBytes: 1 << 20,
-			WriteTimeout:  10 * time.Second,
-			KeptPushes:    4096,
-			KeptBytes:     1 << 20,
-			Topics:        256,
+			FrameBytes:     64 << 10,
+			OutboundBytes:  1 << 20,
+			WriteTimeout:   10 * time.Second,
+			KeptPushes:     4096,
+			KeptBytes:      1 << 20,
+			KeptReplyBytes: 256 << 10,
+			ProxyTimeout:   3 * time.Second,
+			Topics:         256,
 		},
 		Tick: 100 * time.Millisecond,
 	}
@@ -132,6 +175,23 @@ func (c Config) Validate() error {
 	for i, l := range c.Listeners {
 		errs = append(errs, prefixed(fmt.Sprintf("listeners.%d", i), l.Validate())...)
 	}
+	for i, o := range c.Origins {
+		if err := checkOrigin(o); err != nil {
+			add("origins.%d: %w", i, err)
+		}
+	}
+	if c.Poll.Wait < time.Second || c.Poll.Wait > time.Minute {
+		add("poll.wait: %v, want 1s to 1m", c.Poll.Wait)
+	}
+	if c.Poll.Idle < time.Second || c.Poll.Idle > time.Hour {
+		add("poll.idle: %v, want 1s to 1h", c.Poll.Idle)
+	}
+	if c.HealthListen != "" {
+		if _, _, err := endpoint.ParseListen(c.HealthListen); err != nil {
+			add("health_listen: %w", err)
+		}
+	}
+	errs = append(errs, prefixed("admission", c.Admission.Validate())...)
 	errs = append(errs, prefixed("rpc", c.RPC.Validate())...)
 	errs = append(errs, prefixed("limits", c.Limits.validate())...)
 	errs = append(errs, prefixed("session", c.Session.validate())...)
@@ -163,10 +223,15 @@ func (c SessionConfig) validate() error {
 		{"heartbeat_timeout", c.HeartbeatTimeout, 100 * time.Millisecond, 10 * time.Minute},
 		{"request_timeout", c.RequestTimeout, 100 * time.Millisecond, 10 * time.Minute},
 		{"expiry_warning", c.ExpiryWarning, 0, time.Hour},
+		{"resume_ttl", c.ResumeTTL, 0, 24 * time.Hour},
+		{"lifetime", c.Lifetime, 0, 30 * 24 * time.Hour},
 	} {
 		if d.value < d.min || d.value > d.max {
 			add("%s: %v, want %v to %v", d.key, d.value, d.min, d.max)
 		}
+	}
+	if !(c.LifetimeDither >= 0 && c.LifetimeDither < 1) {
+		add("lifetime_dither: %v, want 0 to below 1", c.LifetimeDither)
 	}
 	if c.Window < 1 || c.Window > wire.WindowMax {
 		add("window: %d, want 1 to %d", c.Window, wire.WindowMax)
@@ -175,7 +240,7 @@ func (c SessionConfig) validate() error {
 }
 
 func (c LimitsConfig) validate() error {
-	errs := []error{c.transport(0).Validate()}
+	errs := []error{transport.Limits{FrameBytesMax: c.FrameBytes, OutboundBytesMax: c.OutboundBytes, WriteTimeout: c.WriteTimeout}.Validate()}
 	add := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	if c.KeptPushes < 1 || c.KeptPushes > 1<<20 {
 		add("kept_pushes: %d, want 1 to %d", c.KeptPushes, 1<<20)
@@ -183,33 +248,53 @@ func (c LimitsConfig) validate() error {
 	if c.KeptBytes < c.FrameBytes {
 		add("kept_bytes: %d, want at least frame_bytes (%d)", c.KeptBytes, c.FrameBytes)
 	}
+	if c.KeptReplyBytes < 0 {
+		add("kept_reply_bytes: %d, want 0 or more", c.KeptReplyBytes)
+	}
+	if c.ProxyTimeout < 100*time.Millisecond || c.ProxyTimeout > time.Minute {
+		add("proxy_timeout: %v, want 100ms to 1m", c.ProxyTimeout)
+	}
 	if c.Topics < 0 || c.Topics > 65536 {
 		add("topics: %d, want 0 to 65536", c.Topics)
 	}
 	return errors.Join(errs...)
 }
 
-func (c LimitsConfig) transport(window int) transport.Limits {
-	return transport.Limits{
-		FrameBytesMax: c.FrameBytes, OutboundBytesMax: c.OutboundBytes, ReplyBytesMax: window * c.FrameBytes,
-		WriteTimeout: c.WriteTimeout,
+func (c Config) transportLimits() *transport.Limits {
+	return &transport.Limits{
+		FrameBytesMax: c.Limits.FrameBytes, OutboundBytesMax: c.Limits.OutboundBytes,
+		ReplyBytesMax: c.Session.Window * c.Limits.FrameBytes, WriteTimeout: c.Limits.WriteTimeout,
+		HelloTimeout: c.Session.HelloTimeout, ProxyTimeout: c.Limits.ProxyTimeout, IdleTimeout: c.Poll.Idle,
 	}
 }
 
 func (c Config) sessionLimits() *session.Limits {
 	return &session.Limits{
 		Heartbeat: c.Session.Heartbeat, HeartbeatTimeout: c.Session.HeartbeatTimeout,
-		ExpiryWarning: c.Session.ExpiryWarning, FrameBytesMax: c.Limits.FrameBytes,
+		ExpiryWarning: c.Session.ExpiryWarning, ResumeTTL: c.Session.ResumeTTL,
+		Lifetime: c.Session.Lifetime, LifetimeDither: c.Session.LifetimeDither,
+		FrameBytesMax: c.Limits.FrameBytes,
 		KeptPushesMax: c.Limits.KeptPushes, KeptBytesMax: c.Limits.KeptBytes, TopicsMax: c.Limits.Topics,
+		KeptReplyBytesMax: c.Limits.KeptReplyBytes,
 	}
+}
+
+func (c Config) pollConfig() poll.Config {
+	p := poll.DefaultConfig()
+	p.PollWait, p.Heartbeat, p.RequestTimeout = c.Poll.Wait, c.Session.Heartbeat, c.Session.RequestTimeout
+	p.FrameBytesMax, p.OutboundBytesMax = c.Limits.FrameBytes, c.Limits.OutboundBytes
+	p.ReplyBytesMax = c.Session.Window * c.Limits.FrameBytes
+	return p
 }
 
 // returnTo is where clients reach this very gateway, by transport.
 func (c Config) returnTo() map[string]string {
 	to := make(map[string]string)
 	for _, l := range c.Listeners {
-		if l.Advertise != "" && to[string(l.Transport)] == "" {
-			to[string(l.Transport)] = l.Advertise
+		for _, name := range l.Transports {
+			if l.Advertise != "" && to[string(name)] == "" {
+				to[string(name)] = l.Advertise
+			}
 		}
 	}
 	return to

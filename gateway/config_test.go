@@ -19,7 +19,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 func TestValidateReportsEverything(t *testing.T) {
 	cfg := gateway.DefaultConfig()
 	cfg.Name = "two words"
-	cfg.Listeners = []transport.ListenerConfig{{Transport: "smoke", Address: "nowhere", Advertise: ":7000"}}
+	cfg.Listeners = []transport.ListenerConfig{{Transports: []transport.Name{"smoke"}, Address: "nowhere", Advertise: ":7000"}}
 	cfg.RPC.Listen = "7071"
 	cfg.RPC.Advertise = "unix:" + strings.Repeat("x", 200)
 	cfg.Drain.Window, cfg.Drain.HardStop = -time.Second, 0
@@ -32,7 +32,7 @@ func TestValidateReportsEverything(t *testing.T) {
 		t.Fatal("Validate = nil")
 	}
 	for _, key := range []string{
-		"name:", "listeners.0.transport:", "listeners.0.address:", "listeners.0.advertise:", "rpc.listen:", "rpc.advertise:",
+		"name:", "listeners.0.transports.0:", "listeners.0.address:", "listeners.0.advertise:", "rpc.listen:", "rpc.advertise:",
 		"drain.window:", "drain.hard_stop:", "session.heartbeat:", "session.window:", "limits.frame_bytes:",
 		"limits.outbound_bytes:", "limits.write_timeout:", "limits.kept_bytes:", "limits.topics:", "tick:",
 	} {

@@ -20,11 +20,27 @@ const drainGraceMax = 30 * time.Second
 // drainTick is how often a drain looks at whom to send away.
 const drainTick = 20 * time.Millisecond
 
+// deregister says that the gateway is leaving and goes on as before until the
+// balancer in front has noticed, or ctx is done.
+func (s *Server) deregister(ctx context.Context) {
+	s.leaving.Store(true)
+	delay := s.live.Load().cfg.Drain.DeregisterDelay
+	if delay == 0 {
+		return
+	}
+	s.log.Info("not ready any more, still accepting", "deregister_delay", delay)
+	select {
+	case <-ctx.Done():
+	case <-time.After(delay):
+	}
+}
+
 // drain sends every client away: GOAWAY in random order, spread evenly over the
 // window, and CLOSE to those that are still there a while after theirs. So
 // neither the reconnects nor the closes come at once. It returns when all have
 // gone or the window is over.
 func (s *Server) drain(ctx context.Context) {
+	s.deregister(ctx)
 	s.draining.Store(true)
 	s.metrics.draining.Set(1)
 	var all []*session.Session
@@ -32,35 +48,47 @@ func (s *Server) drain(ctx context.Context) {
 		all = append(all, one)
 		return true
 	})
-	s.log.Info("draining", "sessions", len(all), "window", s.cfg.Drain.Window)
+	s.log.Info("draining", "sessions", len(all), "window", s.live.Load().cfg.Drain.Window)
 	s.eachHandshake((*handshake).sendAway)
+	for _, l := range s.listeners {
+		l.Leave()
+	}
 	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	s.sendAway(ctx, all)
 	// Those that were being let in when the drain began.
 	s.sessions.Each(func(one *session.Session) bool {
-		one.Close(wire.CloseDraining, "the gateway has left", goAway(wire.CloseDraining, "draining", 0, reconnectAfter()))
+		one.EndWith(wire.CloseDraining, "the gateway has left", goAway(wire.CloseDraining, "draining", 0, reconnectAfter()))
 		return true
 	})
-	s.eachHandshake((*handshake).cut)
+	s.eachHandshake((*handshake).sendAway)
+	s.eachConn(func(c *transport.Conn) {
+		if !c.Introduced() { // it has not said how it speaks: there is nothing to tell it
+			c.Abort()
+		}
+	})
 	s.awaitClosed(ctx)
 	s.log.Info("drained", "connections_left", s.connections())
 }
 
 // eachHandshake calls fn for the connections that have no session yet.
 func (s *Server) eachHandshake(fn func(*handshake)) {
+	s.eachConn(func(c *transport.Conn) {
+		if h, ok := c.Receiver().(*handshake); ok {
+			fn(h)
+		}
+	})
+}
+
+func (s *Server) eachConn(fn func(*transport.Conn)) {
 	for _, l := range s.listeners {
-		l.Each(func(c *transport.Conn) {
-			if h, ok := c.Receiver().(*handshake); ok {
-				fn(h)
-			}
-		})
+		l.Each(fn)
 	}
 }
 
 // sendAway works through all in two fronts: GOAWAY at the first, CLOSE a grace
 // behind it.
 func (s *Server) sendAway(ctx context.Context, all []*session.Session) {
-	window := s.cfg.Drain.Window
+	window := s.live.Load().cfg.Drain.Window
 	grace := min(window/drainGraceShare, drainGraceMax)
 	spread := window - grace
 	ticker := time.NewTicker(drainTick)
@@ -73,7 +101,7 @@ func (s *Server) sendAway(ctx context.Context, all []*session.Session) {
 			all[warned].GoAway(goAway(wire.CloseDraining, "draining", grace, reconnectWithin(grace)))
 		}
 		for due := min(share(len(all), elapsed-grace, spread), warned); closed < due; closed++ {
-			all[closed].Close(wire.CloseDraining, "the gateway has left")
+			all[closed].EndWith(wire.CloseDraining, "the gateway has left")
 		}
 		if s.sessions.Len() == 0 {
 			return

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -10,23 +11,55 @@ import (
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
 
+// door is a connection at which somebody asks to be let in: a socket, or the
+// calls of long poll.
+type door interface {
+	session.Conn
+	// Hold keeps the frames that come until Release.
+	Hold()
+	Release()
+}
+
 // handshake receives from a connection until it belongs to a session: it waits
-// for HELLO, has the login judged, and hands the connection over.
+// for HELLO, has the session resumed or the login judged, and hands the
+// connection over.
 type handshake struct {
 	srv      *Server
-	conn     *transport.Conn
+	conn     door
+	hand     func(*guest) // makes the session the connection's receiver
+	client   netip.Addr
 	helloBy  int64 // wheel time
 	openedAt time.Time
 
 	mu    sync.Mutex // guards the following
 	hello bool       // HELLO has come
 	gone  bool       // the connection has
-	next  *session.Attachment
+	next  *guest
 }
 
+// guest is a session on a connection, counted as one of its user's.
+type guest struct {
+	*session.Attachment
+	srv     *Server
+	uid     string
+	counted bool
+}
+
+// Closed is called once when the connection has gone.
+func (g *guest) Closed() {
+	g.Attachment.Closed()
+	if g.counted {
+		g.srv.gate.UserLeft(g.uid)
+	}
+}
+
+// accept is given each socket whose transport is known.
 func (s *Server) accept(c *transport.Conn) transport.Receiver {
-	h := &handshake{srv: s, conn: c, openedAt: time.Now()}
-	h.helloBy = c.Now() + s.cfg.Session.HelloTimeout.Milliseconds()
+	h := &handshake{
+		srv: s, conn: c, client: c.Remote().Addr(), openedAt: time.Now(),
+		hand:    func(g *guest) { c.SetReceiver(g) },
+		helloBy: c.OpenedAt() + s.live.Load().cfg.Session.HelloTimeout.Milliseconds(),
+	}
 	c.WakeAt(h.helloBy)
 	return h
 }
@@ -48,25 +81,33 @@ func (h *handshake) Receive(f wire.Frame) {
 		h.refuse(wire.CloseProtocolError, "hello: malformed", 0)
 		return
 	}
-	if hello.Ticket != "" {
-		// No key is known to this gateway, so no ticket is right.
-		h.refuse(wire.CloseTicketInvalid, "ticket: not issued for this gateway", 0)
-		return
-	}
-	if hello.Resume != nil && !hello.HasToken {
-		h.refuse(wire.CloseSessionExpired, "the session cannot be resumed", 0)
-		return
-	}
 	if h.srv.draining.Load() {
 		h.refuse(wire.CloseDraining, "the gateway is leaving", reconnectAfter())
+		return
+	}
+	if r, ok := h.srv.gate.Handshake(h.client); !ok {
+		h.refuse(r.Code, r.Message, r.RetryAfter)
 		return
 	}
 	h.mu.Lock()
 	h.hello = true
 	h.mu.Unlock()
+	if hello.Resume != nil && h.resume(&hello) {
+		return
+	}
+	h.begin(&hello)
+}
+
+// begin has a fresh login judged.
+func (h *handshake) begin(hello *wire.Hello) {
+	if hello.Ticket != "" {
+		// No key is known to this gateway, so no ticket is right.
+		h.refuse(wire.CloseTicketInvalid, "ticket: not issued for this gateway", 0)
+		return
+	}
 	h.conn.Hold()
 	h.srv.logins.Add(1)
-	login := h.login(&hello)
+	login := h.login(hello)
 	h.srv.disp.Connect(login, func(v Verdict) {
 		defer h.srv.logins.Done()
 		h.judged(login, v)
@@ -93,26 +134,41 @@ func (h *handshake) judged(l Login, v Verdict) {
 		h.refuse(wire.CloseCode(v.CloseCode), v.Reason, v.RetryAfter)
 		return
 	}
-	h.srv.metrics.login(loginWelcome)
 	s := h.srv.newSession(l, v)
-	at := s.Attach(h.conn)
-	h.conn.Queue(h.srv.welcome(s)) // before Add, so that no push goes ahead of it
-	replaced := h.srv.sessions.Add(s)
-	h.mu.Lock()
-	h.next = at
-	gone := h.gone
-	h.conn.SetReceiver(at)
-	h.mu.Unlock()
-	for _, old := range replaced {
-		old.Close(wire.CloseTakenOver, "the device has come back on another connection")
-	}
-	if gone {
-		at.Closed()
+	if r, ok := h.srv.gate.User(v.UID); !ok {
+		h.srv.metrics.login(loginRefused)
+		h.refuse(r.Code, r.Message, r.RetryAfter)
+		s.Upstream().End(r.Code.String()) // the backend has let it in: it hears of the end
 		return
+	}
+	h.srv.metrics.login(loginWelcome)
+	at := s.Attach(h.conn, h.srv.welcome) // WELCOME goes first, so that no push goes ahead of it
+	replaced := h.srv.sessions.Add(s)
+	alive := h.handOver(at, v.UID, true)
+	for _, old := range replaced {
+		old.EndWith(wire.CloseTakenOver, "the device has come back on another connection")
+	}
+	if alive {
+		h.conn.Release()
+	}
+}
+
+// handOver gives the connection to a session. It reports false when the
+// connection has gone meanwhile, of which the session was told.
+func (h *handshake) handOver(at *session.Attachment, uid string, counted bool) bool {
+	g := &guest{Attachment: at, srv: h.srv, uid: uid, counted: counted}
+	h.mu.Lock()
+	h.next = g
+	gone := h.gone
+	h.hand(g)
+	h.mu.Unlock()
+	if gone {
+		g.Closed()
+		return false
 	}
 	h.conn.WakeAt(h.conn.Now() + 1) // the attachment says when it wants to be woken
 	h.conn.Flush()
-	h.conn.Release()
+	return true
 }
 
 // Refuse ends a connection whose bytes are no frame.
@@ -130,24 +186,25 @@ func (h *handshake) refuse(code wire.CloseCode, reason string, retryAfter time.D
 	}
 }
 
+// Away, Back and Arrived come from calls of long poll; before WELCOME there is
+// nothing to go away from.
+func (h *handshake) Away() {}
+
+// Back is Away's counterpart.
+func (h *handshake) Back() {}
+
+// Arrived has nothing to forget.
+func (h *handshake) Arrived(uint32) {}
+
 // sendAway tells a client that has begun to log in that the gateway is leaving.
 // One whose login is being judged is closed with the sessions.
 func (h *handshake) sendAway() {
 	h.mu.Lock()
 	judged := h.hello
 	h.mu.Unlock()
-	if !judged && h.conn.GotBytes() {
+	if !judged {
 		h.refuse(wire.CloseDraining, "the gateway is leaving", reconnectAfter())
 	}
-}
-
-// cut ends a connection that has still not logged in.
-func (h *handshake) cut() {
-	if h.conn.GotBytes() {
-		h.sendAway()
-		return
-	}
-	h.conn.Abort()
 }
 
 // Closed forwards to the session when the connection went just as it was
@@ -173,9 +230,6 @@ func (h *handshake) Expire(now int64) int64 {
 		return 0
 	case now < h.helloBy:
 		return h.helloBy
-	case !h.conn.GotBytes():
-		h.srv.metrics.silent.Inc()
-		h.conn.Abort()
 	default:
 		h.refuse(wire.CloseHelloTimeout, "no complete hello in time", 0)
 	}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/holdfast-io/holdfast/gateway"
+	"github.com/holdfast-io/holdfast/gateway/admission"
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
 
@@ -58,8 +59,13 @@ func start(t *testing.T, change ...func(*gateway.Config)) *running {
 	cfg.Name = "gw-test"
 	cfg.Listeners[0].Address = "127.0.0.1:0"
 	cfg.RPC.Listen = "127.0.0.1:0"
-	cfg.Drain.Window = 0
+	cfg.Drain.Window, cfg.Drain.DeregisterDelay = 0, 0
 	cfg.Tick = 5 * time.Millisecond
+	// What most tests are not about: who comes in, and sessions that outlive
+	// their connection.
+	cfg.Admission = admission.Unlimited()
+	cfg.Session.ResumeTTL = 0
+	cfg.Limits.KeptReplyBytes = 64 << 20
 	for _, fn := range change {
 		fn(&cfg)
 	}

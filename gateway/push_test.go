@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -275,36 +276,73 @@ func TestUnacknowledged(t *testing.T) {
 // TestSlowReader: a client that does not read is cut at its bound with a CLOSE
 // that it finds when it reads on, in the middle of nothing; nobody else waits.
 func TestSlowReader(t *testing.T) {
-	gw := start(t, func(c *gateway.Config) { c.Limits.OutboundBytes = 128 << 10 })
+	gw := start(t, func(c *gateway.Config) { c.Limits.OutboundBytes, c.Limits.KeptBytes = 128<<10, 128<<20 })
 	c := gw.backend()
 	slow, other := gw.login("slow"), gw.login("other")
 	payload := strings.Repeat("x", 32<<10)
 	sent := 0
 	for ; sent < 2000; sent++ {
-		if push(t, c, item(toUID("slow"), payload, false))[0].Delivered == 0 {
-			break
+		res := push(t, c, item(toUID("slow"), payload, true))
+		if res[0].Delivered > 0 {
+			continue
 		}
+		if res[0].Refusal != holdfast.PushRefusal_QUEUE_FULL {
+			t.Errorf("a reliable push behind a full queue: %+v", res[0])
+		}
+		break
 	}
 	if sent == 2000 {
 		t.Fatal("64 MB went to a client that reads nothing")
 	}
-	// A transient push is dropped and the client stays; a reliable one is not
-	// dropped, so it cuts.
 	other.wantEcho(1)
-	if res := push(t, c, item(toUID("slow"), payload, true)); res[0].Refusal != holdfast.PushRefusal_QUEUE_FULL {
-		t.Errorf("a reliable push behind a full queue: %+v", res[0])
-	}
 	eventually(t, "the session is over", func() bool {
 		return push(t, c, item(toUID("slow"), "x", true))[0].Refusal == holdfast.PushRefusal_NO_SESSION
 	})
 	other.wantEcho(2)
 	before := slow.wantClose(wire.CloseSlowConsumer)
 	for _, f := range before {
-		if f.Type != wire.TypePush && f.Type != wire.TypeReply || !bytes.Equal(f.Payload, []byte(payload)) {
+		if f.Type != wire.TypePush || !bytes.Equal(f.Payload, []byte(payload)) {
 			t.Fatalf("a torn frame: %s, %d bytes", f.Type, len(f.Payload))
 		}
 	}
 	t.Logf("%d pushes of 32 KiB taken, %d frames arrived before CLOSE", sent, len(before))
+}
+
+// TestSlowReaderOfTransientPushes: they are dropped, oldest first, instead of the
+// client; a reliable push takes their place, and arrives.
+func TestSlowReaderOfTransientPushes(t *testing.T) {
+	gw := start(t, func(c *gateway.Config) { c.Limits.OutboundBytes = 128 << 10 })
+	c := gw.backend()
+	slow := gw.login("slow")
+	const n = 400
+	for i := range n {
+		payload := fmt.Sprintf("%05d%s", i, strings.Repeat("x", 32<<10))
+		if res := push(t, c, item(toUID("slow"), payload, false)); res[0].Delivered != 1 {
+			t.Fatalf("push %d: %+v", i, res[0])
+		}
+	}
+	if res := push(t, c, item(toUID("slow"), "kept", true)); res[0].Delivered != 1 {
+		t.Errorf("the reliable push: %+v", res[0])
+	}
+	got, last := 0, -1
+	for {
+		f := slow.next()
+		if f.Type != wire.TypePush {
+			t.Fatalf("came %s %s", f.Type, describe(f))
+		}
+		if f.Seq == 1 {
+			break
+		}
+		i, err := strconv.Atoi(string(f.Payload[:5]))
+		if err != nil || i <= last {
+			t.Fatalf("push %d (%v) after %d", i, err, last)
+		}
+		got, last = got+1, i
+	}
+	if got == n || last < n-3 {
+		t.Errorf("%d of %d transient pushes arrived, the last was %d: want some dropped, and none of the newest", got, n, last)
+	}
+	slow.wantEcho(1)
 }
 
 // TestDeafReader: a client that never reads again is gone after the write

@@ -13,9 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/holdfast-io/holdfast/gateway/admission"
+	"github.com/holdfast-io/holdfast/gateway/poll"
 	"github.com/holdfast-io/holdfast/gateway/push"
 	"github.com/holdfast-io/holdfast/gateway/session"
 	"github.com/holdfast-io/holdfast/gateway/transport"
+	"github.com/holdfast-io/holdfast/gateway/transport/secure"
 	"github.com/holdfast-io/holdfast/gateway/wheel"
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
@@ -23,16 +26,21 @@ import (
 // Server is one gateway.
 type Server struct {
 	// static after New
-	cfg         Config
+	name        string
 	log         *slog.Logger
 	epoch       int64
 	returnTo    map[string]string
+	first       Config // as New was given it: what needs a restart is compared with it
 	metrics     *Metrics
 	sessions    *session.Registry
-	sessionDeps session.Deps
+	cut         *session.CutSessions
+	gate        *admission.Gate
+	poll        *poll.Server
 	wheel       *wheel.Wheel
 	transport   transport.Deps
 	pushMetrics *push.Metrics
+
+	live atomic.Pointer[live]
 
 	// static after Listen
 	listeners []*transport.Listener
@@ -40,7 +48,8 @@ type Server struct {
 
 	disp Dispatcher // static after Run has begun
 
-	draining  atomic.Bool
+	leaving   atomic.Bool // not ready any more
+	draining  atomic.Bool // clients are being sent away
 	accepting atomic.Bool
 	logins    sync.WaitGroup // logins that the dispatcher has not judged yet
 }
@@ -50,15 +59,26 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Server, erro
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("gateway config: %w", err)
 	}
+	log = log.With("component", "gateway", "gateway", cfg.Name)
 	sessionMetrics := session.NewMetrics(reg)
 	s := &Server{
-		cfg: cfg, log: log.With("component", "gateway", "gateway", cfg.Name),
-		epoch: time.Now().UnixMilli(), returnTo: cfg.returnTo(),
+		name: cfg.Name, first: cfg, log: log, epoch: time.Now().UnixMilli(), returnTo: cfg.returnTo(),
 		metrics: NewMetrics(reg), sessions: session.NewRegistry(sessionMetrics),
 		wheel: wheel.New(cfg.Tick), pushMetrics: push.NewMetrics(reg),
 	}
-	s.sessionDeps = session.Deps{Limits: cfg.sessionLimits(), Home: s, Metrics: sessionMetrics}
-	s.transport = transport.Deps{Wheel: s.wheel, Metrics: transport.NewMetrics(reg), Log: s.log}
+	var err error
+	if s.gate, err = admission.New(cfg.Admission, s.wheel.Now, log, reg); err != nil {
+		return nil, fmt.Errorf("gateway config: admission: %w", err)
+	}
+	s.gate.OnLevel(s.relieve)
+	s.cut = session.NewCutSessions(cfg.Session.ResumeTTL, s.gate.CutSessionsMax(), s.wheel.Now, sessionMetrics)
+	s.live.Store(s.newLive(cfg, &session.Deps{Home: s, Metrics: sessionMetrics, Meter: s.gate, Cut: s.cut}))
+	s.poll = poll.New(cfg.pollConfig(), pollDoor{s}, s.wheel, poll.NewMetrics(reg), log)
+	s.transport = transport.Deps{
+		Limits: func() *transport.Limits { return s.live.Load().transport },
+		Accept: s.accept, Serve: s.serveHTTP, Gate: gatekeeper{s.gate},
+		Wheel: s.wheel, Metrics: transport.NewMetrics(reg), TLSMetrics: secure.NewMetrics(reg), Log: log,
+	}
 	return s, nil
 }
 
@@ -66,13 +86,13 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Server, erro
 // runs. When it fails nothing stays bound. Close undoes it if Run is never
 // called.
 func (s *Server) Listen() error {
-	rpc, err := push.Listen(s.cfg.RPC, s.log)
+	rpc, err := push.Listen(s.first.RPC, s.log)
 	if err != nil {
 		return err
 	}
 	s.rpc = rpc
-	for _, cfg := range s.cfg.Listeners {
-		l, err := transport.Listen(cfg, s.cfg.Limits.transport(s.cfg.Session.Window), s.accept, s.transport)
+	for _, cfg := range s.first.Listeners {
+		l, err := transport.Listen(cfg, s.transport)
 		if err != nil {
 			s.Close()
 			return err
@@ -107,7 +127,7 @@ func (s *Server) Addrs() []net.Addr {
 func (s *Server) Address() string { return s.rpc.Address() }
 
 // Self is the gateway's name and the epoch of this life.
-func (s *Server) Self() (name string, epoch int64) { return s.cfg.Name, s.epoch }
+func (s *Server) Self() (name string, epoch int64) { return s.name, s.epoch }
 
 // Sessions is how many sessions there are.
 func (s *Server) Sessions() int64 { return s.sessions.Len() }
@@ -121,7 +141,7 @@ func (s *Server) Incarnation(incarnation int64) { s.disp.Incarnation(incarnation
 // Ready says why the gateway should get no clients, nil when it should.
 func (s *Server) Ready() error {
 	switch {
-	case s.draining.Load():
+	case s.leaving.Load():
 		return errors.New("draining")
 	case !s.accepting.Load():
 		return errors.New("not listening yet")
@@ -140,10 +160,12 @@ func (s *Server) Run(ctx context.Context, disp Dispatcher) error {
 	defer stop()
 	g, gctx := errgroup.WithContext(serving)
 	g.Go(func() error { return s.wheel.Run(gctx) })
-	service := push.NewService(s.sessions, s, s.pushMetrics)
+	g.Go(func() error { return s.gate.Run(gctx) })
+	g.Go(func() error { return s.cut.Run(gctx) })
+	service := push.NewService(s.sessions, s, s.slow, s.pushMetrics)
 	g.Go(func() error { return s.rpc.Run(gctx, service) })
 	for _, l := range s.listeners {
-		s.log.Info("listening", "transport", l.Config().Transport, "address", l.Addr().String())
+		s.log.Info("listening", "transports", l.Config().Transports, "address", l.Addr().String())
 		g.Go(func() error { return l.Run(gctx) })
 	}
 	s.accepting.Store(true)
@@ -169,6 +191,24 @@ func (s *Server) endAll() {
 		one.Abandon(wire.CloseDraining.String())
 		return true
 	})
+}
+
+// slow is what happens to transient pushes of a command when their client does
+// not keep up.
+func (s *Server) slow(command []byte) session.Slow {
+	switch s.gate.Slow(command) {
+	case admission.SlowConflate:
+		return session.SlowConflate
+	case admission.SlowDisconnect:
+		return session.SlowDisconnect
+	default:
+		return session.SlowDropOldest
+	}
+}
+
+// Cut implements session.Home.
+func (s *Server) Cut(one *session.Session, why string) {
+	s.log.Debug("session cut", "session", one.ID(), "uid", one.UID(), "why", why)
 }
 
 // Ended implements session.Home.

@@ -29,14 +29,15 @@ func reconnectWithin(grace time.Duration) time.Duration {
 
 // newSession makes the session of a login that was let in.
 func (s *Server) newSession(l Login, v Verdict) *session.Session {
-	window := s.cfg.Session.Window
+	now := s.live.Load()
+	window := now.cfg.Session.Window
 	if v.Window > 0 {
 		window = min(window, v.Window)
 	}
 	one := session.New(session.State{
 		ID: l.Session, Secret: session.NewID(), UID: v.UID, Device: l.Device, Attrs: v.Attrs,
 		Service: v.Service, ConnectedAt: l.ConnectedAt, ExpiresAt: v.ExpiresAt, Window: window,
-	}, s.sessionDeps)
+	}, now.sessions)
 	one.Start(s.disp.Open(Origin{
 		Session: l.Session, UID: v.UID, Device: l.Device, ClientIP: l.ClientIP,
 		Transport: l.Transport, Attrs: v.Attrs, ConnectedAt: l.ConnectedAt,
@@ -44,16 +45,24 @@ func (s *Server) newSession(l Login, v Verdict) *session.Session {
 	return one
 }
 
-func (s *Server) welcome(one *session.Session) wire.Frame {
-	st := one.Snapshot()
+// welcome is the first frame of a session's connection, welcomeBack that of a
+// later one. They are called with the session's lock held and do not keep st.
+func (s *Server) welcome(st *session.State) wire.Frame { return s.welcomeFrame(st, false) }
+
+func (s *Server) welcomeBack(st *session.State) wire.Frame { return s.welcomeFrame(st, true) }
+
+func (s *Server) welcomeFrame(st *session.State, resumed bool) wire.Frame {
+	cfg := &s.live.Load().cfg
 	return wire.Frame{Type: wire.TypeWelcome, Payload: wire.AppendWelcome(nil, &wire.Welcome{
-		Session: st.ID, Secret: st.Secret, UID: st.UID,
-		Gateway: s.cfg.Name, ReturnTo: s.returnTo,
-		HeartbeatMS:        s.cfg.Session.Heartbeat.Milliseconds(),
-		HeartbeatTimeoutMS: s.cfg.Session.HeartbeatTimeout.Milliseconds(),
-		RequestTimeoutMS:   s.cfg.Session.RequestTimeout.Milliseconds(),
+		Session: st.ID, Secret: st.Secret, UID: st.UID, Resumed: resumed,
+		Gateway: s.name, ReturnTo: s.returnTo,
+		HeartbeatMS:        cfg.Session.Heartbeat.Milliseconds(),
+		HeartbeatTimeoutMS: cfg.Session.HeartbeatTimeout.Milliseconds(),
+		RequestTimeoutMS:   cfg.Session.RequestTimeout.Milliseconds(),
+		ResumeTTLMS:        cfg.Session.ResumeTTL.Milliseconds(),
 		Window:             st.Window,
-		MaxFrame:           s.cfg.Limits.FrameBytes,
+		MaxFrame:           cfg.Limits.FrameBytes,
+		LastRequestID:      st.LastRequestID,
 		TimeMS:             time.Now().UnixMilli(),
 	})}
 }

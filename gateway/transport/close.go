@@ -1,8 +1,6 @@
 package transport
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
@@ -24,30 +22,65 @@ func (c *Conn) CloseWith(code wire.CloseCode, reason string, before ...wire.Fram
 	if c.phase != phaseOpen {
 		return false
 	}
-	c.listener.metrics.closed(code)
-	c.phase = phaseFlushing
-	c.closeBy = c.listener.wheel.Now() + c.listener.limits.WriteTimeout.Milliseconds()
+	c.listener.Metrics.closed(code)
 	if c.waiting {
-		c.out.b = c.out.b[:frameEnd(c.out.b, c.out.off)]
+		c.truncateLocked()
 	}
+	c.lendLocked()
 	for i := range before {
 		_ = c.appendLocked(&before[i]) // a frame of ours that does not encode is left out: CLOSE matters more
 	}
-	// A trimmed reason always encodes.
-	_ = c.appendLocked(&wire.Frame{Type: wire.TypeClose, Code: code, Reason: []byte(wire.TrimReason(reason))})
-	c.listener.wheel.Set(&c.timer, c, c.closeBy)
+	c.out.b = c.framing.appendEnd(c.out.b, code, wire.TrimReason(reason), c.echo)
+	c.finishLocked()
+	return true
+}
+
+// Finish ends the connection behind what is queued, without a CLOSE.
+func (c *Conn) Finish() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseOpen {
+		c.finishLocked()
+	}
+}
+
+// finishLocked lets nothing be queued any more and writes what is.
+func (c *Conn) finishLocked() {
+	c.phase = phaseFlushing
+	c.closeBy = c.listener.Wheel.Now() + c.limits.WriteTimeout.Milliseconds()
+	c.listener.Wheel.Set(&c.timer, c, c.closeBy)
 	if c.writing == 0 && !c.waiting {
 		c.writeLocked()
 	}
-	return true
+}
+
+// cutStalled ends the connection of a client that has read nothing for too
+// long. On HTTP there is no frame to say so in.
+func (c *Conn) cutStalled() {
+	c.mu.Lock()
+	_, raw := c.framing.(rawFraming)
+	c.mu.Unlock()
+	if raw {
+		c.listener.Metrics.closed(wire.CloseSlowConsumer)
+		c.Abort()
+		return
+	}
+	c.CloseWith(wire.CloseSlowConsumer, "nothing read for write_timeout")
+}
+
+// truncateLocked drops what waits behind the frame that is being written.
+func (c *Conn) truncateLocked() {
+	o := c.out
+	o.b = o.b[:frameEnd(c.framing, o.b, o.off)]
+	o.loose, o.oldest, o.dead = o.loose[:0], 0, 0
 }
 
 // frameStart is where the frame begins of which b[off] is a byte, or off itself
 // when one begins there. A queue always begins with a whole frame.
-func frameStart(b []byte, off int) int {
+func frameStart(f framing, b []byte, off int) int {
 	at := 0
 	for at < off {
-		next := at + 4 + int(binary.BigEndian.Uint32(b[at:]))
+		next := at + f.frameLen(b[at:])
 		if next > off {
 			break
 		}
@@ -57,23 +90,23 @@ func frameStart(b []byte, off int) int {
 }
 
 // frameEnd is where that frame ends; off itself when one begins there.
-func frameEnd(b []byte, off int) int {
-	at := frameStart(b, off)
+func frameEnd(f framing, b []byte, off int) int {
+	at := frameStart(f, b, off)
 	if at == off {
 		return off
 	}
-	return at + 4 + int(binary.BigEndian.Uint32(b[at:]))
+	return at + f.frameLen(b[at:])
 }
 
 // lingerLocked shuts our side down, now that CLOSE is with the kernel.
 func (c *Conn) lingerLocked() {
 	c.phase = phaseLingering
-	now := c.listener.wheel.Now()
+	now := c.listener.Wheel.Now()
 	c.closeBy = now + lingerMillis
 	if err := unix.Shutdown(c.fd, unix.SHUT_WR); err != nil {
 		c.closeBy = now // the peer is gone already
 	}
-	c.listener.wheel.Set(&c.timer, c, c.closeBy)
+	c.listener.Wheel.Set(&c.timer, c, c.closeBy)
 }
 
 // Abort cuts the connection. What was queued is lost. It does not close the

@@ -26,10 +26,10 @@ func TestFrameBounds(t *testing.T) {
 		if off == bounds[at] {
 			wantEnd = off
 		}
-		if got := frameStart(b, off); got != wantStart {
+		if got := frameStart(streamFraming{}, b, off); got != wantStart {
 			t.Errorf("frameStart(%d) = %d, want %d", off, got, wantStart)
 		}
-		if got := frameEnd(b, off); got != wantEnd {
+		if got := frameEnd(streamFraming{}, b, off); got != wantEnd {
 			t.Errorf("frameEnd(%d) = %d, want %d", off, got, wantEnd)
 		}
 	}

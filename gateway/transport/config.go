@@ -4,56 +4,152 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/holdfast-io/holdfast/gateway/transport/secure"
 	"github.com/holdfast-io/holdfast/gateway/wire"
 	"github.com/holdfast-io/holdfast/idl/endpoint"
 )
 
-// Name is a transport's name as the protocol spells it.
-type Name string
-
-// The transports of the protocol.
-const (
-	TCP Name = "tcp"
-)
-
-// Names lists the transports that can be listened on.
-var Names = []Name{TCP}
-
 // ListenerConfig is one address that clients connect to.
 type ListenerConfig struct {
-	// Transport is how clients speak on it.
-	Transport Name `koanf:"transport"`
+	// Transports are how clients may speak on it: tcp, ws, poll, sse, and over TLS
+	// tls, wss, polls, sses. One address may serve any of them together: the first
+	// bytes of a client tell which it speaks.
+	Transports []Name `koanf:"transports"`
 	// Address is where to listen: host:port, where port 0 picks a free one, or
 	// unix:/path for a proxy on the same machine.
 	Address string `koanf:"address"`
 	// Advertise is host:port as clients reach this very gateway, for WELCOME's
 	// return_to. Empty: not told, clients come back to where they connected.
 	Advertise string `koanf:"advertise"`
+	// TLS is the certificates of the transports that need them.
+	TLS secure.Config `koanf:"tls"`
+	// Proxy says whether a PROXY protocol header comes first.
+	Proxy ProxyConfig `koanf:"proxy"`
+	// ForwardedFor are the address ranges of proxies whose X-Forwarded-For header
+	// is believed on ws, poll and sse. From anybody else it is ignored.
+	ForwardedFor []string `koanf:"forwarded_for"`
 }
 
-// Validate reports every mistake, each with its key.
+// ProxyConfig says who may speak for a client's address.
+type ProxyConfig struct {
+	// Required makes every connection begin with a PROXY header, version 1 or 2.
+	// Otherwise such a header is a protocol error.
+	Required bool `koanf:"required"`
+	// Trusted are the address ranges that the header is taken from. A connection
+	// from elsewhere is closed. On a unix socket everybody is trusted.
+	Trusted []string `koanf:"trusted"`
+}
+
+// Default is what a listener starts from whose configuration does not say
+// everything.
+func (c ListenerConfig) Default() ListenerConfig {
+	return ListenerConfig{TLS: secure.DefaultConfig()}
+}
+
+// Validate reports what cannot work, each with its key.
 func (c ListenerConfig) Validate() error {
 	var errs []error
-	if !slices.Contains(Names, c.Transport) {
-		errs = append(errs, fmt.Errorf("transport: %q, want one of %v", c.Transport, Names))
+	add := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	if len(c.Transports) == 0 {
+		add("transports: none, want some of %v", Names)
 	}
-	if _, _, err := endpoint.ParseListen(c.Address); err != nil {
-		errs = append(errs, fmt.Errorf("address: %w", err))
+	for i, n := range c.Transports {
+		if !slices.Contains(Names, n) {
+			add("transports.%d: %q, want one of %v", i, n, Names)
+		}
+	}
+	network, _, err := endpoint.ParseListen(c.Address)
+	if err != nil {
+		add("address: %w", err)
 	}
 	if c.Advertise != "" {
 		if err := hostPort(c.Advertise); err != nil {
-			errs = append(errs, fmt.Errorf("advertise: %w", err))
+			add("advertise: %w", err)
 		} else if strings.HasPrefix(c.Advertise, ":") {
-			errs = append(errs, fmt.Errorf("advertise: %q names no host", c.Advertise))
+			add("advertise: %q names no host", c.Advertise)
 		}
 	}
+	errs = append(errs, c.validateTLS()...)
+	if c.Proxy.Required && len(c.Proxy.Trusted) == 0 && network != "unix" {
+		add("proxy.trusted: none, so nobody could connect; name the balancers' ranges")
+	}
+	if !c.Proxy.Required && len(c.Proxy.Trusted) > 0 {
+		add("proxy.trusted: has no effect without proxy.required")
+	}
+	errs = append(errs, badRanges("proxy.trusted", c.Proxy.Trusted)...)
+	errs = append(errs, badRanges("forwarded_for", c.ForwardedFor)...)
 	return errors.Join(errs...)
 }
 
+func (c ListenerConfig) validateTLS() (errs []error) {
+	if setOf(c.Transports)&setSecure == 0 {
+		if len(c.TLS.Certificates) > 0 {
+			errs = append(errs, errors.New("tls.certificates: has no effect without one of tls, wss, polls and sses in transports"))
+		}
+		return errs
+	}
+	if err := c.TLS.Validate(); err != nil {
+		errs = append(errs, prefixed("tls", err)...)
+	}
+	return errs
+}
+
+// prefixed puts a section's key in front of each of its mistakes.
+func prefixed(section string, err error) (out []error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, prefixed(section, e)...)
+		}
+		return out
+	}
+	return []error{fmt.Errorf("%s.%w", section, err)}
+}
+
+// ranges are what Proxy.Trusted and ForwardedFor say.
+func ranges(texts []string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, text := range texts {
+		if p, err := parseRange(text); err == nil { // Validate has refused the others
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func badRanges(key string, texts []string) (errs []error) {
+	for i, text := range texts {
+		if _, err := parseRange(text); err != nil {
+			errs = append(errs, fmt.Errorf("%s.%d: %q, want an address or a range such as 10.0.0.0/8", key, i, text))
+		}
+	}
+	return errs
+}
+
+// parseRange takes a range or one address.
+func parseRange(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	return p.Masked(), err
+}
+
+// within reports whether one of ranges holds addr.
+func within(ranges []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range ranges {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostPort checks an address that clients are told.
 func hostPort(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -65,7 +161,7 @@ func hostPort(s string) error {
 	return nil
 }
 
-// Limits bounds what one connection may cost.
+// Limits bounds what one connection may cost. A connection keeps those it began with.
 type Limits struct {
 	// FrameBytesMax is the longest frame taken from a client.
 	FrameBytesMax int
@@ -77,9 +173,17 @@ type Limits struct {
 	// WriteTimeout cuts a client that reads nothing for this long while
 	// something waits for it.
 	WriteTimeout time.Duration
+	// HelloTimeout is from accept to the end of HELLO, or of a request's head and
+	// body on HTTP.
+	HelloTimeout time.Duration
+	// ProxyTimeout is from accept to the end of the PROXY header.
+	ProxyTimeout time.Duration
+	// IdleTimeout is how long an HTTP connection is kept without a request.
+	IdleTimeout time.Duration
 }
 
-// Validate reports every mistake.
+// Validate reports what cannot work, with the keys of the configuration's
+// section limits.
 func (l Limits) Validate() error {
 	var errs []error
 	if l.FrameBytesMax < 1024 || l.FrameBytesMax > wire.FrameBytesMax {

@@ -36,9 +36,18 @@ type Receiver interface {
 type Conn struct {
 	// static after accept
 	listener *Listener
+	limits   *Limits
 	nc       netpoll.Connection
 	fd       int
-	remote   netip.AddrPort
+
+	// set while the connection introduces itself, by the goroutine that reads;
+	// static once it has a receiver other than the newcomer
+	remote   netip.AddrPort // the client: of the socket, or what a proxy said
+	via      Name           // how the client speaks; empty while that is not known
+	openedAt int64          // wheel time
+	counted  bool           // the gatekeeper let the socket in
+	entered  bool           // the gatekeeper let the address in
+	refusal  *Refusal       // told to the client as soon as it is known how it speaks
 
 	next, prev *Conn // in the listener's list, guarded by its lock
 
@@ -49,19 +58,24 @@ type Conn struct {
 
 	// the reading side
 	readMu    sync.Mutex
-	partial   []byte // the start of a frame whose rest has not come, or all bytes while held
-	held      bool   // frames wait until Release
-	discarded int    // bytes thrown away since the connection began to close
+	reader    reader  // understands what comes
+	tls       *tlsEnd // nil when what comes is not encrypted; changed with both locks held
+	partial   []byte  // the start of a frame whose rest has not come, or all bytes while held
+	held      bool    // frames wait until Release
+	discarded int     // bytes thrown away since the connection began to close
 
 	// the writing side
 	mu           sync.Mutex
+	framing      framing
 	out          *outbound // nil while nothing waits
 	writing      int       // bytes that somebody is in write(2) with, without mu
 	waiting      bool      // the writable loop will continue
 	watched      bool      // the writable loop knows the descriptor
+	notified     bool      // TLS has said that nothing follows
 	waitingSince int64     // wheel time of the last progress of a queue that waits; 0: none waits
 	phase        phase
-	closeBy      int64 // wheel time at which a closing connection is cut
+	echo         uint16 // the code of a WebSocket close frame that the peer sent first
+	closeBy      int64  // wheel time at which a closing connection is cut
 }
 
 // phase is how far a connection is on its way out.
@@ -75,7 +89,14 @@ const (
 )
 
 // Transport names how the client came, as in WELCOME's return_to.
-func (c *Conn) Transport() string { return string(c.listener.cfg.Transport) }
+func (c *Conn) Transport() string { return string(c.via) }
+
+// Pings reports whether silence is answered by PING: it is on every connection
+// that stays open.
+func (c *Conn) Pings() bool { return true }
+
+// OpenedAt is when the connection was accepted, on the wheel's clock.
+func (c *Conn) OpenedAt() int64 { return c.openedAt }
 
 // Remote is the client's address.
 func (c *Conn) Remote() netip.AddrPort { return c.remote }
@@ -91,6 +112,12 @@ func (c *Conn) RemoteIP() string {
 // LastRead is when bytes came last, on the wheel's clock.
 func (c *Conn) LastRead() int64 { return c.lastRead.Load() }
 
+// Introduced reports whether it is known how the client speaks.
+func (c *Conn) Introduced() bool {
+	_, new := c.Receiver().(newcomer)
+	return !new
+}
+
 // GotBytes reports whether the client has sent anything at all.
 func (c *Conn) GotBytes() bool { return c.gotBytes.Load() }
 
@@ -103,10 +130,10 @@ func (c *Conn) Receiver() Receiver { return *c.receiver.Load() }
 
 // WakeAt asks for Receiver.Expire at a time of the wheel's clock that may be
 // earlier than what Expire returned last.
-func (c *Conn) WakeAt(at int64) { c.listener.wheel.Set(&c.timer, c, at) }
+func (c *Conn) WakeAt(at int64) { c.listener.Wheel.Set(&c.timer, c, at) }
 
 // Now is the wheel's clock.
-func (c *Conn) Now() int64 { return c.listener.wheel.Now() }
+func (c *Conn) Now() int64 { return c.listener.Wheel.Now() }
 
 // Closing reports whether the connection is on its way out.
 func (c *Conn) Closing() bool {
@@ -135,9 +162,9 @@ func (c *Conn) Expire(now int64) int64 {
 	if since == 0 {
 		return next
 	}
-	deadline := since + c.listener.limits.WriteTimeout.Milliseconds()
+	deadline := since + c.limits.WriteTimeout.Milliseconds()
 	if now >= deadline {
-		c.CloseWith(wire.CloseSlowConsumer, "nothing read for write_timeout")
+		c.cutStalled()
 		return now + lingerMillis
 	}
 	if next == 0 || deadline < next {
@@ -156,14 +183,18 @@ func (c *Conn) gone(netpoll.Connection) error {
 		runtime.Gosched()
 		c.mu.Lock()
 	}
-	watched := c.watched
+	watched, encrypted := c.watched, c.tls
 	c.waiting, c.watched = false, false
 	c.dropOutLocked()
 	c.mu.Unlock()
 	if watched {
 		c.listener.writable.remove(c)
 	}
-	c.listener.wheel.Stop(&c.timer)
+	c.listener.Wheel.Stop(&c.timer)
+	if encrypted != nil {
+		encrypted.conn.Close()
+	}
+	c.leave()
 	c.listener.forget(c)
 	(*c.receiver.Load()).Closed()
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/cloudwego/netpoll"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/holdfast-io/holdfast/gateway/transport/secure"
 	"github.com/holdfast-io/holdfast/gateway/wheel"
 	"github.com/holdfast-io/holdfast/idl/endpoint"
 )
@@ -30,45 +32,106 @@ type Acceptor func(c *Conn) Receiver
 // Listener accepts connections on one address.
 type Listener struct {
 	cfg      ListenerConfig
-	limits   Limits
-	accept   Acceptor
-	wheel    *wheel.Wheel
-	metrics  *Metrics
-	log      *slog.Logger
-	writable *writable
-	ln       *endpoint.Listener
-	stopping atomic.Bool // whoever is accepted now is cut
+	offers   set
+	believed atomic.Pointer[believed]
+	unix     bool
+	Deps
+	store      *secure.Store // nil without TLS
+	handshakes *secure.Handshakes
+	writable   *writable
+	ln         *endpoint.Listener
+	stopping   atomic.Bool // whoever is accepted now is cut
+	refusing   atomic.Int64
+	leaving    atomic.Bool // HTTP connections end with their next answer
 
 	mu    sync.Mutex // guards the following
 	conns *Conn      // first of all connections, those that are being closed included
 	open  int64
 }
 
+// Deps is what all listeners of a gateway share.
+type Deps struct {
+	// Limits are those of connections that begin now.
+	Limits func() *Limits
+	// Accept gives a connection whose transport is known the receiver of its
+	// frames. It runs inline in the poller, so it must not block.
+	Accept Acceptor
+	// Serve answers HTTP calls, now or later. It must not block either.
+	Serve func(*Call)
+	Gate  Gatekeeper
+	Wheel *wheel.Wheel
+
+	Metrics *Metrics
+	// TLSMetrics are those of package secure.
+	TLSMetrics *secure.Metrics
+	Log        *slog.Logger
+}
+
 // Listen binds cfg.Address, so that an address in use is an error here and not
-// later. Nothing is accepted before Run; Close undoes Listen when Run is never
-// called.
-func Listen(cfg ListenerConfig, limits Limits, accept Acceptor, deps Deps) (*Listener, error) {
+// later, and loads its certificates. Nothing is accepted before Run; Close
+// undoes Listen when Run is never called.
+func Listen(cfg ListenerConfig, deps Deps) (*Listener, error) {
 	configure(deps.Log)
+	l := &Listener{
+		cfg: cfg, offers: setOf(cfg.Transports), Deps: deps,
+	}
+	l.Believe(cfg)
+	if err := l.loadTLS(); err != nil {
+		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
+	}
 	ln, err := endpoint.Listen(cfg.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
 	}
-	w, err := newWritable()
-	if err != nil {
+	l.ln, l.unix = ln, ln.Addr().Network() == "unix"
+	if l.writable, err = newWritable(); err != nil {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, errors.Join(err, ln.Release()))
 	}
-	return &Listener{
-		cfg: cfg, limits: limits, accept: accept,
-		wheel: deps.Wheel, metrics: deps.Metrics, log: deps.Log,
-		writable: w, ln: ln,
-	}, nil
+	return l, nil
 }
 
-// Deps is what all listeners of a gateway share.
-type Deps struct {
-	Wheel   *wheel.Wheel
-	Metrics *Metrics
-	Log     *slog.Logger
+// handshakesMax is how many clients may be in a TLS handshake at once: each
+// takes a goroutine for as long as it lasts.
+const handshakesMax = 128
+
+func (l *Listener) loadTLS() (err error) {
+	if l.offers&setSecure == 0 {
+		return nil
+	}
+	if l.store, err = secure.NewStore(l.cfg.TLS, l.Log, l.TLSMetrics); err != nil {
+		return err
+	}
+	l.handshakes = secure.NewHandshakes(handshakesMax, l.cfg.TLS.HandshakeTimeout, l.TLSMetrics)
+	return nil
+}
+
+// ReloadCertificates reads the certificates' files again. When that fails the
+// old ones stay.
+func (l *Listener) ReloadCertificates() error {
+	if l.store == nil {
+		return nil
+	}
+	return l.store.Reload()
+}
+
+// believed is whose word on a client's address is taken.
+type believed struct{ proxies, forwarders []netip.Prefix }
+
+// Believe takes from cfg whose PROXY and X-Forwarded-For headers are believed
+// from now on.
+func (l *Listener) Believe(cfg ListenerConfig) {
+	l.believed.Store(&believed{proxies: ranges(cfg.Proxy.Trusted), forwarders: ranges(cfg.ForwardedFor)})
+}
+
+// Leave makes HTTP connections end with their next answer, and those end now
+// that have none to give.
+func (l *Listener) Leave() {
+	l.leaving.Store(true)
+	l.Each(func(c *Conn) {
+		if h, ok := c.Receiver().(*httpConn); ok {
+			h.Idle()
+		}
+	})
 }
 
 // Config is what the listener was made from.
@@ -98,6 +161,10 @@ func (l *Listener) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	served := make(chan struct{})
 	g.Go(func() error { return l.writable.run(wctx) })
+	if l.store != nil {
+		g.Go(func() error { return l.store.Run(gctx) })
+		g.Go(func() error { return l.handshakes.Run(wctx) })
+	}
 	g.Go(func() error {
 		defer stopWritable()
 		<-gctx.Done()
@@ -146,20 +213,49 @@ func (l *Listener) shutdown(loop netpoll.EventLoop, served <-chan struct{}) erro
 func (l *Listener) prepare(nc netpoll.Connection) context.Context {
 	c := &Conn{
 		listener: l,
+		limits:   l.Limits(),
 		nc:       nc,
 		fd:       nc.(netpoll.Conn).Fd(),
 		remote:   addrPort(nc.RemoteAddr()),
+		openedAt: l.Wheel.Now(),
+		framing:  rawFraming{},
 	}
-	c.lastRead.Store(l.wheel.Now())
-	l.metrics.accepted.Inc()
-	l.metrics.open.Inc()
+	c.lastRead.Store(c.openedAt)
+	l.Metrics.accepted.Inc()
+	l.Metrics.open.Inc()
 	l.remember(c)
-	c.SetReceiver(l.accept(c))
+	c.SetReceiver(newcomer{c})
 	_ = nc.AddCloseCallback(c.gone) // its only error is a nil callback
+	l.welcome(c)
 	if l.stopping.Load() {
 		c.Abort()
 	}
 	return &connContext{Context: context.Background(), conn: c}
+}
+
+// welcome puts the first reader on a connection that may stay.
+func (l *Listener) welcome(c *Conn) {
+	c.reader = detectReader{}
+	if r := l.Gate.Accept(); r != nil {
+		c.refuseLater(r)
+	} else {
+		c.counted = true
+	}
+	switch {
+	case l.cfg.Proxy.Required && !l.unix && !within(l.believed.Load().proxies, c.remote.Addr()):
+		l.Metrics.proxyHeaders.untrusted.Inc()
+		c.Abort()
+		return
+	case l.cfg.Proxy.Required:
+		c.reader = &proxyReader{}
+	default:
+		c.enterLocked()
+		if c.refusal != nil && l.offers == TCP.bit() { // nothing to wait for
+			c.speakFrames()
+			return
+		}
+	}
+	c.WakeAt((newcomer{c}).firstLook())
 }
 
 func (l *Listener) remember(c *Conn) {
@@ -175,7 +271,7 @@ func (l *Listener) remember(c *Conn) {
 
 // forget is called once for each connection that prepare has seen.
 func (l *Listener) forget(c *Conn) {
-	l.metrics.open.Dec()
+	l.Metrics.open.Dec()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c.prev != nil {

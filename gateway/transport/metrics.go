@@ -12,6 +12,9 @@ type Metrics struct {
 	open     prometheus.Gauge
 	closes   map[wire.CloseCode]prometheus.Counter
 	closeAny prometheus.Counter
+
+	vanished     struct{ silent, halfway prometheus.Counter }
+	proxyHeaders struct{ taken, local, refused, untrusted prometheus.Counter }
 }
 
 // NewMetrics registers the series, each at zero.
@@ -35,7 +38,19 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.closes[code] = closes.WithLabelValues(code.String())
 	}
 	m.closeAny = closes.WithLabelValues("other")
-	reg.MustRegister(m.accepted, m.open, closes)
+	vanished := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "holdfast_gateway_vanished_connections_total",
+		Help: "Connections cut without a word because nothing showed in time how they speak: no byte came (nothing), or too few (too_little).",
+	}, []string{"sent"})
+	m.vanished.silent, m.vanished.halfway = vanished.WithLabelValues("nothing"), vanished.WithLabelValues("too_little")
+	headers := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "holdfast_gateway_proxy_headers_total",
+		Help: "PROXY headers by what became of them; untrusted is a connection from outside the trusted ranges.",
+	}, []string{"outcome"})
+	p := &m.proxyHeaders
+	p.taken, p.local = headers.WithLabelValues("taken"), headers.WithLabelValues("local")
+	p.refused, p.untrusted = headers.WithLabelValues("refused"), headers.WithLabelValues("untrusted")
+	reg.MustRegister(m.accepted, m.open, closes, vanished, headers)
 	return m
 }
 

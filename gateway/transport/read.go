@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 
 	"github.com/cloudwego/netpoll"
@@ -20,6 +19,15 @@ const (
 	discardBytesMax = 256 << 10
 )
 
+// reader understands what comes on a connection, one stage of it at a time: the
+// PROXY header, then the first byte, then frames, messages or requests.
+type reader interface {
+	// readLocked takes all of b, whose bytes are the connection's until it
+	// returns and may be changed. The reading lock is held. A reader that is
+	// done puts the next in its place and gives it the rest.
+	readLocked(c *Conn, b []byte)
+}
+
 // onRequest is netpoll's read handler. It takes all bytes: netpoll would call
 // again at once for the rest.
 func onRequest(ctx context.Context, nc netpoll.Connection) error {
@@ -36,90 +44,46 @@ func onRequest(ctx context.Context, nc netpoll.Connection) error {
 
 // ingest takes bytes as they come. b belongs to the caller.
 func (c *Conn) ingest(b []byte) {
-	c.lastRead.Store(c.listener.wheel.Now())
+	c.lastRead.Store(c.listener.Wheel.Now())
 	c.gotBytes.Store(true)
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
 	switch {
 	case c.Closing():
 		c.discardLocked(len(b))
-	case c.held:
-		c.holdLocked(b)
-	case len(c.partial) > 0:
-		c.completeLocked(b)
+	case c.tls != nil:
+		c.decryptLocked(b)
 	default:
-		c.parseLocked(b)
+		c.takeLocked(b)
 	}
 }
 
-// parseLocked hands out every whole frame of b and keeps the rest.
-func (c *Conn) parseLocked(b []byte) {
-	for len(b) > 0 {
-		frame, size, err := wire.ParseStream(b, c.listener.limits.FrameBytesMax, wire.FromClient)
-		if errors.Is(err, wire.ErrIncomplete) {
-			// A copy of its own: b is netpoll's. The length has been judged, so
-			// this and what completes it stay within one frame.
-			c.partial = append(c.partial, b...)
-			return
-		}
-		if err != nil {
-			c.refuse(err)
-			return
-		}
-		(*c.receiver.Load()).Receive(frame)
-		b = b[size:]
-		if len(b) == 0 {
-			return
-		}
-		if c.held {
-			c.holdLocked(b)
-			return
-		}
-		if c.Closing() {
-			c.discardLocked(len(b))
-			return
-		}
-	}
-}
-
-// completeLocked adds to the partial frame as much of b as it lacks, and parses
-// the rest of b where it lies.
-func (c *Conn) completeLocked(b []byte) {
-	for len(b) > 0 && len(c.partial) > 0 {
-		n := min(missing(c.partial), len(b))
-		c.partial = append(c.partial, b[:n]...)
-		b = b[n:]
-		frame, _, err := wire.ParseStream(c.partial, c.listener.limits.FrameBytesMax, wire.FromClient)
-		if errors.Is(err, wire.ErrIncomplete) {
-			continue
-		}
-		if err != nil {
-			c.partial = nil
-			c.refuse(err)
-			return
-		}
-		c.partial = nil // an idle connection keeps no buffer; the frame still aliases it
-		(*c.receiver.Load()).Receive(frame)
-	}
+// takeLocked gives b, which is not or no longer encrypted, to whoever understands it.
+func (c *Conn) takeLocked(b []byte) {
 	switch {
 	case len(b) == 0:
+	case c.held:
+		c.holdLocked(b)
+	default:
+		c.reader.readLocked(c, b)
+	}
+}
+
+// leftLocked looks after what stands behind a frame that was handed out, and
+// reports whether it has to wait or is no longer wanted.
+func (c *Conn) leftLocked(b []byte) (done bool) {
+	switch {
 	case c.held:
 		c.holdLocked(b)
 	case c.Closing():
 		c.discardLocked(len(b))
 	default:
-		c.parseLocked(b)
+		return false
 	}
+	return true
 }
 
-// missing is how many bytes the frame at the start of b lacks, as far as b tells.
-func missing(b []byte) int {
-	if len(b) < 4 {
-		return 4 - len(b)
-	}
-	return 4 + int(binary.BigEndian.Uint32(b)) - len(b)
-}
-
+// refuse tells the receiver of bytes that are no frame.
 func (c *Conn) refuse(err error) {
 	var refused *wire.ProtocolError
 	if !errors.As(err, &refused) {
@@ -145,11 +109,11 @@ func (c *Conn) Release() {
 		c.discardLocked(len(b))
 		return
 	}
-	c.parseLocked(b)
+	c.takeLocked(b)
 }
 
 func (c *Conn) holdLocked(b []byte) {
-	if len(c.partial)+len(b) > c.listener.limits.FrameBytesMax+heldBytesMax {
+	if len(c.partial)+len(b) > c.limits.FrameBytesMax+heldBytesMax {
 		c.partial = nil
 		(*c.receiver.Load()).Refuse(&wire.ProtocolError{
 			Code:    wire.CloseFlowControl,

@@ -14,11 +14,23 @@ import (
 // reading.
 const progressBytes = 1 << 10
 
-// outbound is the frames that wait for write(2): those in b from off on. A
-// connection holds one only while it has something to write.
+// sealBytesMax is how much is encrypted at a time: one record. What has been
+// encrypted can no longer be dropped.
+const sealBytesMax = 16 << 10
+
+// outbound is what waits for write(2): what is encrypted already and, behind
+// it, the frames in b from off on. A connection holds one only while it has
+// something to write.
 type outbound struct {
 	b   []byte
 	off int
+
+	sealed    []byte // only on TLS
+	sealedOff int
+
+	loose  []looseFrame // transient frames in b that may still be dropped, in order
+	oldest int          // those before it have been
+	dead   int          // their bytes, which are still in b
 }
 
 var outPool = sync.Pool{New: func() any { return &outbound{b: make([]byte, 0, 1<<10)} }}
@@ -36,9 +48,9 @@ func (c *Conn) Queue(f wire.Frame) bool {
 	if c.phase != phaseOpen {
 		return true
 	}
-	limit := c.listener.limits.OutboundBytesMax
+	limit := c.limits.OutboundBytesMax
 	if f.Type == wire.TypeReply {
-		limit += c.listener.limits.ReplyBytesMax
+		limit += c.limits.ReplyBytesMax
 	}
 	if !c.roomLocked(len(f.Payload), limit) {
 		return false
@@ -46,35 +58,51 @@ func (c *Conn) Queue(f wire.Frame) bool {
 	if c.phase != phaseOpen { // it may have changed during a write
 		return true
 	}
-	if err := c.appendLocked(&f); err != nil {
-		c.listener.log.Error("a frame of ours does not encode", "type", f.Type, "error", err)
-	}
+	c.queueLocked(&f)
 	return true
 }
 
-// QueueEncoded is Queue for frames that the caller has encoded as Encoding
-// says, so that a broadcast is encoded once. It copies b.
-func (c *Conn) QueueEncoded(b []byte) bool {
+// QueueAll is Queue for frames that belong together: all are queued or none.
+// Whatever their size they are when nothing waits.
+func (c *Conn) QueueAll(frames []wire.Frame) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != phaseOpen {
 		return true
 	}
-	if !c.roomLocked(len(b), c.listener.limits.OutboundBytesMax) {
+	size := 0
+	for i := range frames {
+		size += len(frames[i].Payload)
+	}
+	if !c.roomLocked(size, c.limits.OutboundBytesMax) {
 		return false
 	}
 	if c.phase != phaseOpen { // it may have changed during a write
 		return true
+	}
+	for i := range frames {
+		c.queueLocked(&frames[i])
+	}
+	return true
+}
+
+// queueRaw puts bytes that are no frames behind what waits, within limit.
+func (c *Conn) queueRaw(b []byte, limit int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase != phaseOpen || !c.roomLocked(len(b), limit) || c.phase != phaseOpen {
+		return false
 	}
 	c.lendLocked()
 	c.out.b = append(c.out.b, b...)
 	return true
 }
 
-// roomLocked makes room for n more bytes under limit, by writing if need be: a
-// run of frames that is queued before its Flush must not look like a slow
-// client. A frame that finds the queue empty is always taken: the bound is on
-// what a slow client lets pile up, and a frame has a bound of its own.
+// roomLocked reports whether n bytes more may wait, of a frame that must not be
+// lost. What waits is written first where that makes room, so that a queue which was filled without a Flush does
+// not look like a slow client. That lets go of the lock for a moment. Whoever
+// has nothing waiting may queue whatever is not longer than one frame. The
+// client is judged by what piles up behind the write under way.
 func (c *Conn) roomLocked(n, limit int) bool {
 	if c.fitsLocked(n, limit) {
 		return true
@@ -82,21 +110,37 @@ func (c *Conn) roomLocked(n, limit int) bool {
 	if c.writing == 0 && !c.waiting {
 		c.writeLocked()
 	}
-	return c.phase != phaseOpen || c.fitsLocked(n, limit)
+	return c.phase != phaseOpen || c.fitsLocked(n, limit) || c.makeRoomLocked(n, limit)
 }
 
-// fitsLocked does not count what is in write(2) just now: the socket may take it.
+// makeRoomLocked drops transient frames that wait, oldest first, for one that
+// must not be lost.
+func (c *Conn) makeRoomLocked(n, limit int) bool {
+	for !c.fitsLocked(n, limit) {
+		if !c.out.dropOldest(c.inFlightLocked()) {
+			return false
+		}
+	}
+	return true
+}
+
 func (c *Conn) fitsLocked(n, limit int) bool {
 	piled := c.queuedLocked() - c.writing
 	return piled <= 0 || piled+n <= limit
 }
 
-// Encoding is how frames are encoded on this connection.
-func (c *Conn) Encoding() wire.Encoding { return wire.Stream }
+// Encoding is the form that QueueTransient takes.
+func (c *Conn) Encoding() wire.Encoding { return c.framing.encoding() }
+
+func (c *Conn) queueLocked(f *wire.Frame) {
+	if err := c.appendLocked(f); err != nil {
+		c.listener.Log.Error("a frame of ours does not encode", "type", f.Type, "error", err)
+	}
+}
 
 func (c *Conn) appendLocked(f *wire.Frame) error {
 	c.lendLocked()
-	b, err := wire.AppendStream(c.out.b, f)
+	b, err := c.framing.append(c.out.b, f)
 	if err != nil {
 		return err
 	}
@@ -104,7 +148,7 @@ func (c *Conn) appendLocked(f *wire.Frame) error {
 	return nil
 }
 
-// Queued is how many bytes wait for the socket.
+// Queued is how many bytes wait.
 func (c *Conn) Queued() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,10 +156,11 @@ func (c *Conn) Queued() int {
 }
 
 func (c *Conn) queuedLocked() int {
-	if c.out == nil {
+	o := c.out
+	if o == nil {
 		return 0
 	}
-	return len(c.out.b) - c.out.off
+	return len(o.b) - o.off - o.dead + len(o.sealed) - o.sealedOff
 }
 
 func (c *Conn) lendLocked() {
@@ -124,17 +169,17 @@ func (c *Conn) lendLocked() {
 	}
 }
 
-// dropOutLocked gives the buffer back.
 func (c *Conn) dropOutLocked() {
-	if c.out != nil && cap(c.out.b) <= outKeepBytes {
-		c.out.b, c.out.off = c.out.b[:0], 0
-		outPool.Put(c.out)
+	if o := c.out; o != nil && cap(o.b)+cap(o.sealed) <= outKeepBytes {
+		clear(o.loose) // their keys
+		*o = outbound{b: o.b[:0], sealed: o.sealed[:0], loose: o.loose[:0]}
+		outPool.Put(o)
 	}
 	c.out = nil
 }
 
-// Flush writes what is queued as far as the socket takes it; the writable loop
-// does the rest. When somebody else is writing, that one takes it along.
+// Flush writes what waits, as far as the socket takes it. When somebody writes
+// already, or the socket is full, what waits follows by itself.
 func (c *Conn) Flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,11 +189,15 @@ func (c *Conn) Flush() {
 	c.writeLocked()
 }
 
-// writeLocked writes until the queue is empty or the socket refuses. It lets go
-// of mu during write(2), so that frames queued meanwhile share the next one.
+// writeLocked writes until nothing waits or the socket is full. It lets go of
+// the lock around each write(2), so that others can queue meanwhile; what they
+// queue is written in the next round.
 func (c *Conn) writeLocked() {
-	for c.queuedLocked() > 0 {
-		b := c.out.b[c.out.off:]
+	for {
+		b := c.nextLocked()
+		if len(b) == 0 {
+			break
+		}
 		c.writing = len(b)
 		c.mu.Unlock()
 		n, err := write(c.fd, b)
@@ -157,7 +206,7 @@ func (c *Conn) writeLocked() {
 		if c.phase == phaseGone {
 			return
 		}
-		c.out.off += n
+		c.wroteLocked(n)
 		if err == unix.EAGAIN || (err == nil && n < len(b)) {
 			c.waitLocked(n)
 			return
@@ -173,31 +222,50 @@ func (c *Conn) writeLocked() {
 	}
 }
 
-// waitLocked leaves the rest of the queue to the writable loop. n bytes were
-// taken just now.
+// nextLocked is what is to be written next, without what was dropped meanwhile.
+func (c *Conn) nextLocked() []byte {
+	if c.tls != nil {
+		return c.sealNextLocked()
+	}
+	if c.out == nil {
+		return nil
+	}
+	c.out.compact(c.listener.Wheel.Now())
+	return c.out.b[c.out.off:]
+}
+
+// wroteLocked notes that the kernel has taken n bytes.
+func (c *Conn) wroteLocked(n int) {
+	o := c.out
+	if c.tls != nil {
+		o.sealedOff += n
+		if o.sealedOff == len(o.sealed) {
+			o.sealed, o.sealedOff = o.sealed[:0], 0
+		}
+		return
+	}
+	o.advance(n)
+}
+
+// waitLocked leaves the rest to the writable loop and starts the write
+// deadline, or moves it when enough was taken.
 func (c *Conn) waitLocked(n int) {
-	now := c.listener.wheel.Now()
+	now := c.listener.Wheel.Now()
 	if c.waitingSince == 0 || n >= progressBytes {
 		c.waitingSince = now
 	}
-	// Once more than half is taken, what waits moves to the front, from a whole
-	// frame on: a queue that never empties must not grow for ever.
-	if o := c.out; o.off > len(o.b)/2 {
-		start := frameStart(o.b, o.off)
-		o.b, o.off = o.b[:copy(o.b, o.b[start:])], o.off-start
-	}
-	deadline := c.waitingSince + c.listener.limits.WriteTimeout.Milliseconds()
+	c.out.reclaim(c.framing)
+	deadline := c.waitingSince + c.limits.WriteTimeout.Milliseconds()
 	if err := c.listener.writable.add(c); err != nil {
 		// Nobody would ever continue: the wheel cuts the connection.
 		c.phase, c.closeBy, deadline = phaseLingering, now, now
 	} else {
 		c.waiting, c.watched = true, true
 	}
-	c.listener.wheel.Set(&c.timer, c, deadline)
+	c.listener.Wheel.Set(&c.timer, c, deadline)
 }
 
-// resume continues after the socket has become writable. The writable loop
-// calls it.
+// resume goes on writing: the socket has room again.
 func (c *Conn) resume() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,8 +276,8 @@ func (c *Conn) resume() {
 	c.writeLocked()
 }
 
-// write gives b to a non-blocking socket. RawSyscall spares the scheduler's
-// bookkeeping, which is right because the call cannot block.
+// write is send(2) without blocking and without a signal when the peer is gone.
+// The raw system call spares the scheduler two transitions: it does not block.
 func write(fd int, b []byte) (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),

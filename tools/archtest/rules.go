@@ -12,21 +12,29 @@ const root = "."
 // they meet in main. The kit is what backends are built on.
 var mayImport = map[string][]string{
 	root: {
-		"configs", "gateway", "gateway/client", "gateway/session", "gateway/transport", "gateway/wire", "gateway/push",
+		"configs", "gateway", "gateway/client", "gateway/session", "gateway/transport", "gateway/transport/secure",
+		"gateway/transport/proxyproto", // health checks may begin with such a header
+		"gateway/admission", "gateway/wire", "gateway/push",
 		"dispatcher", "dispatcher/discovery",
 		"backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
 		"tools/bench", "tools/ctl",
 	},
 	"configs": {
-		"gateway", "gateway/push", "gateway/transport", "dispatcher", "dispatcher/discovery",
-		"backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
+		"gateway", "gateway/admission", "gateway/push", "gateway/transport", "gateway/transport/secure",
+		"dispatcher", "dispatcher/discovery", "backend/kit", "backend/echo", "backend/logic", "backend/logic/keys", "backend/presence", "backend/store",
 	},
 
-	"gateway":                      {"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/session", "gateway/push", "gateway/poll"},
-	"gateway/wire":                 nil,
-	"gateway/wheel":                nil,
-	"gateway/admission":            {"gateway/wire"},
-	"gateway/transport":            {"gateway/wire", "gateway/wheel", "idl/endpoint"},
+	"gateway": {
+		"gateway/wire", "gateway/wheel", "gateway/transport", "gateway/transport/secure", "gateway/poll",
+		"gateway/admission", "gateway/session", "gateway/push", "idl/endpoint",
+	},
+	"gateway/wire":      nil,
+	"gateway/wheel":     nil,
+	"gateway/admission": {"gateway/wire"},
+	"gateway/transport": {
+		"gateway/wire", "gateway/wheel", "idl/endpoint",
+		"gateway/transport/http1", "gateway/transport/proxyproto", "gateway/transport/secure", "gateway/transport/websocket",
+	},
 	"gateway/transport/http1":      nil,
 	"gateway/transport/websocket":  {"gateway/wire", "gateway/transport/http1"},
 	"gateway/transport/proxyproto": nil,

@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/holdfast-io/holdfast/gateway/transport"
+	"github.com/holdfast-io/holdfast/gateway/wire"
+)
+
+// The paths of docs/protocol.md sections 1 and 6. There are no others on an edge
+// listener.
+const (
+	pathWS     = "/v1/ws"
+	pathPoll   = "/v1/poll"
+	pathFrames = "/v1/poll/frames"
+	pathEvents = "/v1/events"
+)
+
+// preflightMaxAge is how long a browser may remember what it may ask, in seconds.
+const preflightMaxAge = "600"
+
+// serveHTTP takes a call of any listener. It runs inline in the poller.
+func (s *Server) serveHTTP(k *transport.Call) {
+	r := k.Request()
+	methods := allowed(k, r.Path)
+	if methods == "" {
+		k.Answer(http.StatusNotFound, 0, nil)
+		return
+	}
+	if !s.admitOrigin(k, r.Header["Origin"]) {
+		s.metrics.origins.Inc()
+		k.Refuse(wire.ClosePermissionDenied, "origin: not allowed", 0)
+		return
+	}
+	switch {
+	case r.Method == http.MethodOptions:
+		k.SetField("Access-Control-Allow-Methods", methods)
+		k.SetField("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")
+		k.SetField("Access-Control-Max-Age", preflightMaxAge)
+		k.Answer(http.StatusNoContent, 0, nil)
+	case r.Path == pathWS:
+		k.Upgrade()
+	default:
+		s.poll.Serve(pollCall{k})
+	}
+}
+
+// allowed lists the methods of a path that the listener serves, "" for one that
+// it does not.
+func allowed(k *transport.Call, path string) string {
+	switch path {
+	case pathWS:
+		if k.Offers(transport.WS) {
+			return "GET"
+		}
+	case pathPoll:
+		if k.Offers(transport.Poll) || k.Offers(transport.SSE) { // a stream begins with POST too
+			return "GET, POST, DELETE"
+		}
+	case pathFrames:
+		if k.Offers(transport.Poll) || k.Offers(transport.SSE) {
+			return "POST"
+		}
+	case pathEvents:
+		if k.Offers(transport.SSE) {
+			return "GET"
+		}
+	}
+	return ""
+}
+
+// admitOrigin looks at who sent the page that calls. A call without an Origin is
+// not a browser's, or not another page's.
+func (s *Server) admitOrigin(k *transport.Call, sent []string) bool {
+	if len(sent) == 0 {
+		return true
+	}
+	if len(sent) > 1 || !s.live.Load().origins.allows(sent[0]) {
+		return false
+	}
+	k.SetField("Access-Control-Allow-Origin", sent[0])
+	k.SetField("Access-Control-Expose-Headers", "Retry-After")
+	k.SetField("Vary", "Origin")
+	return true
+}
+
+// pollCall is a call as package poll sees it.
+type pollCall struct{ *transport.Call }
+
+// Answer implements poll.Call.
+func (p pollCall) Answer(status int, retryAfter time.Duration, body []byte) {
+	if status == http.StatusUnauthorized {
+		p.SetField("WWW-Authenticate", `Bearer realm="holdfast"`)
+	}
+	p.Call.Answer(status, retryAfter, body)
+}
