@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-io/holdfast/idl/kitex_gen/holdfast"
 )
 
-// Kick ends sessions. A kicked session cannot be resumed when its code says so,
-// as KICKED does.
+// Kick ends sessions, those too that wait for a resume or for the next call of a
+// long poll. A code below 4500 closes the connection alone; KICKED does not.
 func (s *Service) Kick(_ context.Context, req *holdfast.KickRequest) (*holdfast.KickReply, error) {
 	if n := len(req.Items); n > kickItemsMax {
 		return nil, tooMany("items", n, kickItemsMax)

@@ -13,7 +13,9 @@ type Upstream interface {
 	// Answer brings what a backend answered to a packet that it had deferred.
 	// It reports false when nobody waits for that answer any more.
 	Answer(service string, seq int64, attempt int32, status int32, payload []byte, notExecuted bool, reason string, retryAfter time.Duration) bool
-	// Cut tells the backends that the session lost its connection and may be resumed.
+	// Cut tells the backends that the session lost its connection and may be
+	// resumed. Cut, Resumed and End are called one at a time and in their order;
+	// they must not call the session back.
 	Cut(reason string)
 	// Resumed tells the backends that a new connection took the session over.
 	Resumed(transport, clientIP string)
