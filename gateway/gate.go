@@ -24,6 +24,11 @@ func (g gatekeeper) Enter(c *transport.Conn) *transport.Refusal {
 	return refusal(g.gate.Enter(addr))
 }
 
+// EnterForwarded implements transport.Gatekeeper.
+func (g gatekeeper) EnterForwarded(c *transport.Conn) *transport.Refusal {
+	return refusal(g.gate.EnterForwarded(c.Remote().Addr()))
+}
+
 // Left implements transport.Gatekeeper.
 func (g gatekeeper) Left(c *transport.Conn) {
 	if addr := c.Remote().Addr(); addr.IsValid() {

@@ -38,14 +38,22 @@ func shorten(l *transport.Limits) {
 // relieve is told of each change of the memory's level, and every second while
 // it is at its last step.
 func (s *Server) relieve(level admission.Level) {
-	now := s.live.Load()
-	ttl := now.cfg.Session.ResumeTTL
-	if level >= admission.LevelShortenIdle {
-		ttl /= idleShare
-	}
-	s.cut.SetTTL(ttl)
-	s.live.Store(s.newLive(now.cfg, now.sessions))
+	s.replace(func(cfg Config) Config { return cfg })
 	if level >= admission.LevelDropQueues {
 		s.dropLargest()
 	}
+}
+
+// replace puts a live configuration in the place of the present one.
+func (s *Server) replace(next func(Config) Config) {
+	s.liveMu.Lock()
+	defer s.liveMu.Unlock()
+	now := s.live.Load()
+	cfg := next(now.cfg)
+	ttl := cfg.Session.ResumeTTL
+	if s.gate.Level() >= admission.LevelShortenIdle {
+		ttl /= idleShare
+	}
+	s.cut.SetTTL(ttl)
+	s.live.Store(s.newLive(cfg, now.sessions))
 }

@@ -37,8 +37,7 @@ func (s *Server) Reload(cfg Config) (restart []string, err error) {
 		}
 	}
 	s.cut.SetMax(s.gate.CutSessionsMax())
-	s.live.Store(s.newLive(cfg, s.live.Load().sessions))
-	s.relieve(s.gate.Level())
+	s.replace(func(Config) Config { return cfg })
 	return restart, nil
 }
 

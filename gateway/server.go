@@ -40,7 +40,8 @@ type Server struct {
 	transport   transport.Deps
 	pushMetrics *push.Metrics
 
-	live atomic.Pointer[live]
+	live   atomic.Pointer[live]
+	liveMu sync.Mutex // held while live is replaced
 
 	// static after Listen
 	listeners []*transport.Listener
@@ -208,6 +209,7 @@ func (s *Server) slow(command []byte) session.Slow {
 
 // Cut implements session.Home.
 func (s *Server) Cut(one *session.Session, why string) {
+	s.gate.CutSession(s.cut.Len()) // counts; which one ends is up to the list, which has the bound
 	s.log.Debug("session cut", "session", one.ID(), "uid", one.UID(), "why", why)
 }
 

@@ -157,17 +157,13 @@ func (k *Call) Upgrade() bool {
 	return true
 }
 
-// changeClient has a client judged whose address came in a header.
+// changeClient has a client judged whose address came in a header of a proxy.
 func (c *Conn) changeClient(addr netip.Addr) {
-	if addr == c.remote.Addr() {
+	if c.refusal != nil || addr == c.remote.Addr() {
 		return
 	}
-	if c.entered {
-		c.entered = false
-		c.listener.Gate.Left(c)
-	}
 	c.remote = netip.AddrPortFrom(addr, 0)
-	c.enterLocked()
+	c.judgeLocked(c.listener.Gate.EnterForwarded(c))
 }
 
 // Stream begins an answer of Server-Sent Events. It reports false when the

@@ -85,15 +85,22 @@ type Gatekeeper interface {
 	// Enter is asked when the client's address is known. nil lets it in; Left must
 	// follow when it has gone.
 	Enter(c *Conn) *Refusal
+	// EnterForwarded is Enter for a client whose address a trusted proxy's header
+	// has told. The proxy's own connection does not enter.
+	EnterForwarded(c *Conn) *Refusal
 	Left(c *Conn)
 }
 
 // enterLocked has the client judged, now that its address is known.
 func (c *Conn) enterLocked() {
-	if c.refusal != nil {
-		return
+	if c.refusal != nil || within(c.listener.believed.Load().forwarders, c.remote.Addr()) {
+		return // a proxy stands for many clients, each of which is judged by its own address
 	}
-	r := c.listener.Gate.Enter(c)
+	c.judgeLocked(c.listener.Gate.Enter(c))
+}
+
+// judgeLocked notes what the gatekeeper has said.
+func (c *Conn) judgeLocked(r *Refusal) {
 	if r == nil {
 		c.entered = true
 		return

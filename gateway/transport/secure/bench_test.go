@@ -16,7 +16,7 @@ const idleBytesMax = 16 << 10
 // something.
 func TestIdleBytes(t *testing.T) {
 	s := newServer(t, nil)
-	const conns = 400
+	const conns = 200
 	for _, tt := range []struct {
 		name     string
 		change   func(*tls.Config)
