@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -47,7 +48,14 @@ func (a *httpAnswer) refusal() error {
 	if err != nil || f.Type != wire.TypeClose {
 		return &httpError{status: a.status, retryAfter: a.retryAfter()}
 	}
-	return &CloseError{Code: f.Code, Reason: string(f.Reason), RetryAfter: a.retryAfter()}
+	refused := &CloseError{Code: f.Code, Reason: string(f.Reason), RetryAfter: a.retryAfter()}
+	var more struct {
+		ReconnectAfterMS int64 `json:"reconnect_after_ms"` // the same to the millisecond
+	}
+	if json.Unmarshal(a.body, &more) == nil && more.ReconnectAfterMS > 0 && more.ReconnectAfterMS <= wire.DurationMSMax {
+		refused.RetryAfter = time.Duration(more.ReconnectAfterMS) * time.Millisecond
+	}
+	return refused
 }
 
 // appendJSONWithin appends a JSON frame unless it is longer than maxBytes, where

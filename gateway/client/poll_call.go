@@ -120,7 +120,10 @@ func (p *pollClient) call(method, path string, body []byte, timeout time.Duratio
 		if !again || try == pollTriesMax {
 			return nil, err
 		}
-		if err := p.rest(max(rest, p.backoff.rest(try-1, p.random))); err != nil {
+		if rest == 0 {
+			rest = p.backoff.rest(try-1, p.random)
+		}
+		if err := p.rest(rest); err != nil {
 			return nil, err
 		}
 	}
@@ -149,22 +152,26 @@ func repeatable(err error) (again bool, rest time.Duration) {
 		}
 		return false, 0
 	}
-	if e, ok := errors.AsType[*httpError](err); ok {
+	if e, ok := errors.AsType[*httpError](err); ok { // 401 and 410 are none of these
 		again := e.status >= 500 || e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout
 		return again, e.retryAfter
 	}
 	return !errors.Is(err, context.Canceled), 0
 }
 
-// sessionRefusal is the refusal of a call that carried the bearer. A gateway
-// that has forgotten the session can only say that the bearer is none: to the
-// client its session has expired, which is no reason to stay away.
+// errNoBearer means that no session of the gateway's has a poll connection under
+// our bearer. It may have forgotten the session, or only closed its connection:
+// a HELLO that asks for a resume finds out.
+var errNoBearer = errors.New("the gateway has no such poll connection")
+
+// sessionRefusal is the refusal of a call that carried the bearer.
 func (p *pollClient) sessionRefusal(a *httpAnswer) error {
 	err := a.refusal()
 	closed, ok := errors.AsType[*CloseError](err)
 	switch {
-	case ok && closed.Code == wire.CloseNormal, !ok && a.status == http.StatusUnauthorized:
-		return &CloseError{Code: wire.CloseSessionExpired, Reason: "the gateway does not know the session any more"}
+	case ok && (closed.Code == wire.CloseNormal || closed.Code == wire.CloseSessionExpired),
+		!ok && (a.status == http.StatusUnauthorized || a.status == http.StatusGone):
+		return fmt.Errorf("%w: %w", errNoBearer, &httpError{status: a.status})
 	}
 	return err
 }

@@ -105,6 +105,7 @@ func TestResume(t *testing.T) {
 // the WELCOME with the next, so it asks with the same.
 func TestLostWelcome(t *testing.T) {
 	bubble(t, func(t *testing.T, g *scripted, cfg Config) {
+		cfg.RequestTimeout = time.Hour
 		c, p := dialed(t, g, cfg, nil)
 		got := request(t.Context(), c, "q")
 		p.expect(wire.TypeRequest)

@@ -18,7 +18,6 @@ type tinySession struct {
 	lastID   uint32
 	runs     map[uint32]int // how often each request was run
 	replies  map[uint32]wire.Frame
-	never    []uint32 // ids whose reply waits for a repeat
 	pushes   []wire.Frame
 	acked    uint64
 	out      tinyOut // where frames go; nil while cut
@@ -153,11 +152,4 @@ func (s *tinySession) twice() (ids []uint32) {
 		}
 	}
 	return ids
-}
-
-// state returns how many pushes there were and how many were acknowledged.
-func (s *tinySession) state() (pushed, acked uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return uint64(len(s.pushes)), s.acked
 }

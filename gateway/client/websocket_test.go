@@ -40,6 +40,21 @@ func fragment(op ws.OpCode, fin bool, payload []byte) []byte {
 	return ws.MustCompileFrame(ws.NewFrame(op, fin, payload))
 }
 
+// readFrame reads a frame of the client's with another implementation.
+func readFrame(r io.Reader) (ws.OpCode, []byte, error) {
+	h, err := ws.ReadHeader(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if !h.Masked {
+		return 0, nil, errors.New("not masked")
+	}
+	payload := make([]byte, h.Length)
+	_, err = io.ReadFull(r, payload)
+	ws.Cipher(payload, h.Mask, 0)
+	return h.OpCode, payload, err
+}
+
 func binaryFrame(t *testing.T, seq uint64, payload []byte) []byte {
 	t.Helper()
 	b, err := wire.Append(nil, &wire.Frame{Type: wire.TypePush, Seq: seq, Command: []byte("a.b"), Payload: payload})
@@ -87,12 +102,12 @@ func TestWebSocketReads(t *testing.T) {
 		}
 		var pongs []byte
 		for {
-			h, err := ws.ReadFrame(&c.out)
+			op, payload, err := readFrame(&c.out)
 			if err != nil {
 				break
 			}
-			if h = ws.UnmaskFrame(h); h.Header.OpCode == ws.OpPong {
-				pongs = append(pongs, h.Payload...)
+			if op == ws.OpPong {
+				pongs = append(pongs, payload...)
 			}
 		}
 		if want := []byte{1, 3, 5, 7, 9}; !slices.Equal(pongs, want) {
@@ -176,11 +191,11 @@ func TestWebSocketWrites(t *testing.T) {
 				t.Errorf("message %d: %d bytes, %v", i, len(f.Payload), err)
 			}
 		}
-		last, err := ws.ReadFrame(&c.out)
+		_, last, err := readFrame(&c.out)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if code, _ := ws.ParseCloseFrameData(ws.UnmaskFrame(last).Payload); code != 4504 {
+		if code, _ := ws.ParseCloseFrameData(last); code != 4504 {
 			t.Errorf("WebSocket close code %d, want that of the CLOSE, 4504", code)
 		}
 	}
