@@ -326,3 +326,35 @@ func TestHandOver(t *testing.T) {
 		t.Errorf("Resume of an unknown session = %v", out)
 	}
 }
+
+// TestResumeGoesWrong: a connection that is gone already, or takes nothing, costs
+// the client nothing but another resume; a wrong seq not even that.
+func TestResumeGoesWrong(t *testing.T) {
+	w := newWorld()
+	s, a, c, l := w.open()
+	secret := secretIn(c)
+	s.Push(reliable("x"))
+	if _, out := s.Resume(&fakeConn{world: w}, ResumeRequest{Secret: secret, Seq: 2}, welcome); out != ResumeBadSeq {
+		t.Errorf("Resume = %v", out)
+	}
+	a.Receive(ask(1, "echo.say"))
+	want(t, "the connection goes on", c.said(), "welcome, push 1 x, reply 1")
+
+	gone := &fakeConn{world: w}
+	gone.CloseWith(wire.CloseInternal, "")
+	a, _ = s.Resume(gone, ResumeRequest{Secret: secret}, welcome)
+	a.Closed()
+	deaf := &deafConn{fakeConn{world: w}}
+	if _, out := s.Resume(deaf, ResumeRequest{Secret: secret}, welcome); out != ResumeOK || s.Attached() {
+		t.Errorf("Resume = %v, attached %v", out, s.Attached())
+	}
+	want(t, "the deaf one was told", deaf.said(), "close 4002")
+	_, c = w.resume(t, s, secret, 0)
+	want(t, "in the end", c.said(), "welcome, push 1 x")
+	want(t, "the backend heard", l.heard(), "resumed tcp 192.0.2.1, cut connection_lost, "+
+		"resumed tcp 192.0.2.1, cut SLOW_CONSUMER, resumed tcp 192.0.2.1")
+}
+
+type deafConn struct{ fakeConn }
+
+func (*deafConn) QueueAll([]wire.Frame) bool { return false }
