@@ -196,7 +196,6 @@ type fakeReceiver struct {
 	inside  int                 // calls under way
 	next    int64               // what Expire returns
 	receive func(wire.Frame)    // instead of the default
-	welcome map[string]any      // more members
 	login   func(*fakeReceiver) // what becomes of HELLO
 }
 

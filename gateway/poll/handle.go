@@ -250,9 +250,11 @@ func (c *Conn) name(e *event) bool {
 	if e.q.has[queryReplies] {
 		id := uint32(e.q.value[queryReplies])
 		c.mu.Lock()
-		c.list.named(id)
+		all := c.list.named(id)
 		c.mu.Unlock()
-		c.Receiver().Arrived(id)
+		if all { // else the session would let go of a reply that may be lost
+			c.Receiver().Arrived(id)
+		}
 	}
 	return !c.Closing()
 }

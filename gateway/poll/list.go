@@ -11,11 +11,13 @@ type item struct {
 	id    uint32 // of a reply
 	kind  kind
 
-	// sent: it has been part of an answer or a stream. What is kept goes out again
-	// in each answer until the client names it.
+	// sent: it has been part of a GET's answer or of a stream, which bring frames
+	// in the list's order. What is kept goes out again in each answer until the
+	// client names it.
 	sent bool
-	// forPost: the POST under way will answer with it, so it wakes nobody else.
-	forPost bool
+	// forPost: the POST under way will answer with it, so it wakes nobody else;
+	// posted: one has. That tells nothing of the frames before it.
+	forPost, posted bool
 	// exempt: it came with a resume, which takes all that the session has kept.
 	exempt bool
 }
@@ -44,29 +46,32 @@ type list struct {
 	items []item
 
 	bytes     int // of all items
-	waiting   int // of those that have not been sent, but for exempt ones
-	sentBytes int // of the replies that have been sent
+	waiting   int // of those that have not gone out, but for exempt ones
+	sentBytes int // of the replies that the client may have
 	replies   int
 	fresh     int // items that a call which waits must be woken for
 	forPost   int
 }
 
+// out reports whether the client may have it.
+func (it *item) out() bool { return it.sent || it.posted }
+
 // count adds what an item contributes to the sums, or takes it away.
 func (l *list) count(it *item, sign int) {
 	size := sign * it.size()
 	l.bytes += size
-	if !it.sent && !it.exempt {
+	if !it.out() && !it.exempt {
 		l.waiting += size
 	}
 	if it.kind == kindReply {
 		l.replies += sign
-		if it.sent {
+		if it.out() {
 			l.sentBytes += size
 		}
 	}
 	if it.forPost {
 		l.forPost += sign
-	} else if !it.sent {
+	} else if !it.out() {
 		l.fresh += sign
 	}
 }
@@ -123,8 +128,8 @@ func (l *list) reply(id uint32) int {
 }
 
 // acknowledge drops the pushes up to seq. Whoever has received a push has
-// received the replies that were sent before it; one that was never sent stays,
-// whatever the client says.
+// received the replies before it, which are sent before it. One that has come
+// there since by being asked for again stays.
 func (l *list) acknowledge(seq uint64) {
 	last := -1
 	for i := range l.items {
@@ -140,25 +145,31 @@ func (l *list) acknowledge(seq uint64) {
 	})
 }
 
-// named drops the reply to a request that the client says it has, and those
-// before it. A reply that was never sent stays: a client that got this one from
-// its POST may not know of the others.
-func (l *list) named(id uint32) {
+// named drops the reply to a request that the client says it has, and those that
+// were sent before it. Others stay: a client that got this one from its POST may
+// not know of them. It reports whether no other stays.
+func (l *list) named(id uint32) (all bool) {
 	last := l.reply(id)
 	if last < 0 {
-		return
+		return true
 	}
+	all = true
 	l.dropIf(func(i int, it *item) bool {
-		return i == last || i < last && it.kind == kindReply && it.sent
+		if i > last || it.kind != kindReply {
+			return false
+		}
+		all = all && (i == last || it.sent)
+		return i == last || it.sent
 	})
+	return all
 }
 
-// shed drops the oldest replies that have been sent until at most count replies
-// are kept and those sent take at most limit bytes. The session keeps no more of
-// them either. Replies that have never been sent are not touched.
+// shed drops the oldest replies that have gone out until at most count replies
+// are kept and those take at most limit bytes. The session keeps no more of
+// them either. Replies that have never gone out are not touched.
 func (l *list) shed(count, limit int) {
 	for l.replies > count || l.sentBytes > limit {
-		i := slices.IndexFunc(l.items, func(it item) bool { return it.kind == kindReply && it.sent && !it.forPost })
+		i := slices.IndexFunc(l.items, func(it item) bool { return it.kind == kindReply && it.out() && !it.forPost })
 		if i < 0 {
 			return
 		}
@@ -206,7 +217,7 @@ func (l *list) makeRoom(n, limit int, key string, dropOldest bool) bool {
 // resend makes everything that is kept count as not sent.
 func (l *list) resend() {
 	for i := range l.items {
-		l.change(&l.items[i], func(it *item) { it.sent = false })
+		l.change(&l.items[i], func(it *item) { it.sent, it.posted = false, false })
 	}
 }
 
@@ -254,19 +265,20 @@ func (l *list) appendPost(dst []byte) []byte {
 		}
 		first = false
 		dst = append(dst, it.b...)
-		l.change(it, func(it *item) { it.sent, it.forPost = true, false })
+		l.change(it, func(it *item) { it.posted, it.forPost = true, false })
 	}
 	return dst
 }
 
-// appendEvents appends what has not been sent as events of a stream, up to limit
-// bytes but at least one event, and marks it sent.
+// appendEvents appends what has not gone out as events of a stream, up to limit
+// bytes but at least one event, and marks it sent. A reply that is a POST's goes
+// out only ahead of a push, so that who acknowledges the push has it too.
 func (l *list) appendEvents(dst []byte, limit int) []byte {
 	start := len(dst)
-	end := 0
+	end, push := 0, l.lastUnsentPush()
 	for ; end < len(l.items); end++ {
 		it := &l.items[end]
-		if it.sent || it.forPost {
+		if it.sent || end > push && (it.posted || it.forPost) {
 			continue
 		}
 		if len(dst) > start && len(dst)-start+len(it.b) > limit {
@@ -277,6 +289,15 @@ func (l *list) appendEvents(dst []byte, limit int) []byte {
 	}
 	l.dropPassing(end)
 	return dst
+}
+
+func (l *list) lastUnsentPush() int {
+	for i := len(l.items) - 1; i >= 0; i-- {
+		if it := &l.items[i]; it.kind == kindPush && !it.sent {
+			return i
+		}
+	}
+	return -1
 }
 
 // dropPassing drops those of the first n items that are not kept.

@@ -147,7 +147,7 @@ func (c *Conn) repeatedLocked(id uint32) bool {
 	}
 	wanted := c.wantedLocked(id)
 	c.list.change(&c.list.items[i], func(it *item) {
-		it.sent = false
+		it.sent, it.posted = false, false
 		it.forPost = it.forPost || wanted
 	})
 	return true
