@@ -179,8 +179,7 @@ func (k *Call) Stream() bool {
 		return false
 	}
 	k.state = callStreaming
-	k.fields = append(k.fields, http1.Field{Name: "Content-Type", Value: "text/event-stream"},
-		http1.Field{Name: "X-Accel-Buffering", Value: "no"}) // proxies that collect would hold events back
+	k.fields = append(k.fields, http1.Field{Name: "X-Accel-Buffering", Value: "no"}) // a proxy that collects would hold events back
 	b := http1.AppendStreamHead(nil, k.fields...)
 	k.mu.Unlock()
 	c := k.h.c
