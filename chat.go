@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +24,8 @@ const chatTokenBytesMax = 16 << 10
 // chatFlags are the flags of `holdfast chat`.
 type chatFlags struct {
 	endpoints []string
+	ca        string
+	insecure  bool
 	token     string
 	to        string
 	send      string
@@ -48,7 +52,8 @@ all of it was done within --timeout, else 1.`,
 		Example: `  holdfast chat --token "$TOKEN" --to 1002
   holdfast chat --token @token.txt --to 1002 --send 'hello'
   holdfast chat --token - --receive 3 --timeout 1m <token.txt
-  holdfast chat --token "$TOKEN" --pull`,
+  holdfast chat --token "$TOKEN" --pull
+  holdfast chat --token "$TOKEN" --endpoint autos://gw.example.com:443 --ca ca.pem --pull`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.sends, f.receives = cmd.Flags().Changed("send"), cmd.Flags().Changed("receive")
@@ -58,7 +63,10 @@ all of it was done within --timeout, else 1.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.endpoints, "endpoint", []string{"127.0.0.1:7000"}, "where a gateway is reached; may be repeated")
+	flags.StringSliceVar(&f.endpoints, "endpoint", []string{"127.0.0.1:7000"},
+		"where a gateway is reached: host:port, or tcp, tls, ws, wss, poll, polls://host:port, or auto, autos://host:port for whichever gets through; may be repeated")
+	flags.StringVar(&f.ca, "ca", "", "a file of certificates (PEM) to trust instead of the system's")
+	flags.BoolVar(&f.insecure, "insecure", false, "trust any certificate; whoever stands between can read and change everything, the token too")
 	flags.StringVar(&f.token, "token", "", "the token; @FILE reads it from a file, - from the first line of standard input")
 	flags.StringVar(&f.to, "to", "", "the user to send to")
 	flags.StringVar(&f.send, "send", "", "send this text and print the reply")
@@ -77,6 +85,8 @@ func (f chatFlags) check() error {
 	switch {
 	case f.token == "":
 		return usagef("--token: give the token of the user to be; `holdfast token` makes one")
+	case f.ca != "" && f.insecure:
+		return usagef("--ca: has no effect beside --insecure")
 	case f.to == "" && (f.sends || !f.batch()):
 		return usagef("--to: give the user to send to")
 	case f.receives && f.receive < 1:
@@ -106,15 +116,36 @@ func runChat(ctx context.Context, f chatFlags, streams chatStreams) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	trust, err := chatTrust(f)
+	if err != nil {
+		return err
+	}
 	token, err := chatToken(f.token, streams.in)
 	if err != nil {
 		return err
 	}
-	cfg := client.Config{Endpoints: f.endpoints, Token: token, RequestTimeout: f.timeout}
+	cfg := client.Config{Endpoints: f.endpoints, TLS: trust, Token: token, RequestTimeout: f.timeout}
 	if f.batch() {
 		return chatBatch(ctx, f, cfg, streams.out)
 	}
 	return chatByLine(ctx, f, cfg, streams)
+}
+
+// chatTrust is whose certificates are good enough.
+func chatTrust(f chatFlags) (*tls.Config, error) {
+	cfg := &tls.Config{InsecureSkipVerify: f.insecure}
+	if f.ca == "" {
+		return cfg, nil
+	}
+	pem, err := os.ReadFile(f.ca)
+	if err != nil {
+		return nil, fmt.Errorf("ca: %w", err)
+	}
+	cfg.RootCAs = x509.NewCertPool()
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca: %s has no certificate", f.ca)
+	}
+	return cfg, nil
 }
 
 // chatToken resolves "-" and "@FILE".

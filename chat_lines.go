@@ -166,6 +166,8 @@ func (v *conversation) state(change client.Change) {
 	switch change.State {
 	case client.StateWaiting:
 		v.note("disconnected (%v), trying again in %v", change.Err, change.RetryIn.Round(time.Millisecond))
+	case client.StateResumed:
+		v.note("connected again, to %s; nothing was missed", change.Endpoint)
 	case client.StateConnected:
 		v.mu.Lock()
 		again := v.uid != ""

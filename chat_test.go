@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
+	"github.com/holdfast-io/holdfast/tools/testenv"
 )
 
 // chatPeer is a gateway and a backend for one connection: it keeps what is sent
@@ -27,6 +29,7 @@ type chatPeer struct {
 	wg       sync.WaitGroup
 	pushes   []string // msg.new payloads that the client gets after WELCOME
 	pull     string   // answers every msg.pull; empty: five stored messages do
+	tls      *tls.Config
 
 	mu   sync.Mutex
 	sent []outgoing // guarded by mu
@@ -41,6 +44,9 @@ func (p *chatPeer) start() *chatPeer {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if p.tls != nil {
+		listener = tls.NewListener(listener, p.tls)
 	}
 	p.listener = listener
 	p.wg.Go(func() {
@@ -223,6 +229,8 @@ func TestChatFails(t *testing.T) {
 		{"--token t --receive 1 --endpoint " + closed.Addr().String(), "refused"},
 		{"--token @/nonexistent/file --pull", "token: open /nonexistent/file"},
 		{"--token - --pull", "token: - has none in its first line"},
+		{"--token t --pull --ca /nonexistent/ca.pem", "ca: open /nonexistent/ca.pem"},
+		{"--token t --pull --ca /dev/null", "ca: /dev/null has no certificate"},
 	} {
 		var p *chatPeer
 		if !strings.Contains(tt.args, "--endpoint") {
@@ -231,6 +239,32 @@ func TestChatFails(t *testing.T) {
 		out, _, err := p.chat(t.Context(), noInput, strings.Fields(tt.args)...)
 		if err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("chat %s = %q, %v, want one line with %q", tt.args, out, err, tt.want)
+		}
+	}
+}
+
+// TestChatTLS: the certificate is verified, by the system's authorities, those of
+// --ca, or not at all.
+func TestChatTLS(t *testing.T) {
+	ca := testenv.NewCA(t)
+	cert := ca.Issue("127.0.0.1")
+	for args, want := range map[string]string{
+		"":                "certificate",
+		"--ca " + ca.File: "",
+		"--insecure":      "",
+	} {
+		pair, err := tls.LoadX509KeyPair(cert.CertFile, cert.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := (&chatPeer{t: t, tls: &tls.Config{Certificates: []tls.Certificate{pair}}}).start()
+		args += " --token t --pull --endpoint tls://" + p.listener.Addr().String()
+		out, _, err := (*chatPeer)(nil).chat(t.Context(), noInput, strings.Fields(args)...)
+		switch {
+		case want == "" && (err != nil || strings.Count(out, "\n") != 5):
+			t.Errorf("chat %s = %q, %v, want five messages", args, out, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("chat %s = %q, %v, want %q", args, out, err, want)
 		}
 	}
 }
@@ -246,6 +280,8 @@ func TestChatUsage(t *testing.T) {
 		{"--token t --receive 1 --after 1", "--after"},
 		{"--token t --pull --timeout 0s", "--timeout"},
 		{"--token t --pull --endpoint nowhere", "--endpoint"},
+		{"--token t --pull --endpoint sse://127.0.0.1:1", "--endpoint"},
+		{"--token t --pull --ca a --insecure", "--ca"},
 		{"--token t --pull more", "unknown command"},
 	} {
 		_, _, err := (*chatPeer)(nil).chat(t.Context(), noInput, strings.Fields(tt.args)...)
