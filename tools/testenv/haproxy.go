@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -70,18 +71,33 @@ func StartHAProxy(t testing.TB, opts HAProxyOptions) *HAProxy {
 // "no check", or with a count such as "UP 1/2" when that is about to change.
 func (h *HAProxy) Status(backend, server string) string {
 	h.t.Helper()
-	status, err := h.status(backend, server)
+	status, err := h.stat(backend, server, "status")
 	if err != nil {
 		h.t.Fatalf("HAProxy: %v", err)
 	}
 	return status
 }
 
+// Count is a counter that HAProxy keeps of a server, by its name in `show stat`:
+// econ (connections that failed), wretr (retries), stot (connections in all).
+func (h *HAProxy) Count(backend, server, column string) int {
+	h.t.Helper()
+	text, err := h.stat(backend, server, column)
+	if err != nil {
+		h.t.Fatalf("HAProxy: %v", err)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		h.t.Fatalf("HAProxy: %s: %v", column, err)
+	}
+	return n
+}
+
 // AwaitStatus waits until HAProxy thinks so of a server.
 func (h *HAProxy) AwaitStatus(backend, server, want string) {
 	h.t.Helper()
 	h.await(backend+"/"+server+" "+want, func() bool {
-		status, err := h.status(backend, server)
+		status, err := h.stat(backend, server, "status")
 		return err == nil && status == want
 	})
 }
@@ -98,7 +114,7 @@ func (h *HAProxy) await(what string, done func() bool) {
 	}
 }
 
-func (h *HAProxy) status(backend, server string) (string, error) {
+func (h *HAProxy) stat(backend, server, name string) (string, error) {
 	text, err := h.ask("show stat")
 	if err != nil {
 		return "", err
@@ -113,7 +129,10 @@ func (h *HAProxy) status(backend, server string) (string, error) {
 	}
 	for _, row := range rows[1:] {
 		if row[column["pxname"]] == backend && row[column["svname"]] == server {
-			return row[column["status"]], nil
+			if at, ok := column[name]; ok {
+				return row[at], nil
+			}
+			return "", fmt.Errorf("no column %s", name)
 		}
 	}
 	return "", fmt.Errorf("no server %s in backend %s", server, backend)

@@ -26,6 +26,9 @@ listen echo
 	})
 	h.AwaitStatus("echo", "good", "UP")
 	h.AwaitStatus("echo", "gone", "DOWN")
+	if n := h.Count("echo", "good", "econ"); n != 0 {
+		t.Errorf("econ = %d before any connection", n)
+	}
 }
 
 // TestCertificates serves with one and then with another in the same files.
