@@ -54,7 +54,7 @@ func TestRefusalStatus(t *testing.T) {
 			r.conn.CloseWith(code, "no", away)
 		}
 		k := w.call("POST", "/v1/poll", `{"protocol":1}`)
-		if k.status != code.HTTPStatus() || words([]byte(k.body)) != "close "+itoa(int(code)) {
+		if k.status != code.HTTPStatus() || words([]byte(k.body)) != "close "+digits(uint32(code)) {
 			t.Errorf("CloseWith(%s) = %d %s, want %d and its CLOSE", code, k.status, k.body, code.HTTPStatus())
 		}
 		if k.retryAfter != 2*time.Second || reconnectAfterOf(k.body) != 1234 {
@@ -66,10 +66,6 @@ func TestRefusalStatus(t *testing.T) {
 	if k := w.call("POST", "/v1/poll", `{"protocol":1}`); k.status != 503 || k.retryAfter != time.Second {
 		t.Errorf("4007 without GOAWAY = %d after %v, want 503 after 1s", k.status, k.retryAfter)
 	}
-}
-
-func itoa(n int) string {
-	return string([]byte{byte('0' + n/1000), byte('0' + n/100%10), byte('0' + n/10%10), byte('0' + n%10)})
 }
 
 // TestAcceptRefuses: the gateway may let nobody in before HELLO is looked at.
@@ -381,7 +377,34 @@ func TestNamingSparesWhatWasNeverSent(t *testing.T) {
 	k := w.post("?wait_ms=1000", `[{"type":"request","id":2,"command":"a"}]`)
 	w.reply(2)
 	w.said(k, "200 reply 2")
+	w.r.heardAll()
 	w.said(w.get("?replies=2"), "200 reply 1")
+	w.heard("back, away") // the session must not let go of reply 1 either
+	w.said(w.get("?replies=1"), "waits")
+	w.heard("back, arrived 1")
+}
+
+// TestStreamSendsAheadOfPushes: what a POST brings goes out on a stream only
+// ahead of a push, so that acknowledging the push says that it has arrived.
+func TestStreamSendsAheadOfPushes(t *testing.T) {
+	w := begin(t)
+	stream := w.open("")
+	k := w.post("?wait_ms=1000", `[{"type":"request","id":1,"command":"a"},{"type":"request","id":2,"command":"a"}]`)
+	w.reply(1)
+	w.said(stream, "stream ")
+	w.push(1)
+	w.said(stream, "stream reply 1, push 1 a.b")
+	w.reply(2)
+	w.said(k, "200 reply 1, reply 2")
+	w.reply(3)
+	w.said(stream, "stream reply 1, push 1 a.b, reply 3")
+	w.post("", `[{"type":"ack","seq":1}]`)
+	w.push(2)
+	w.said(stream, "stream reply 1, push 1 a.b, reply 3, reply 2, push 2 a.b")
+	w.post("", `[{"type":"ack","seq":2}]`)
+	if c := w.r.conn; c.list.items != nil {
+		t.Errorf("after the last push was acknowledged there are %d frames", len(c.list.items))
+	}
 }
 
 // TestOnePost: another POST meanwhile is refused, and the session goes on.

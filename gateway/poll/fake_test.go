@@ -115,6 +115,13 @@ func (k *fakeCall) lose() {
 	}
 }
 
+// done reports whether it has been answered.
+func (k *fakeCall) done() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.answers > 0
+}
+
 // said is the answer as "status frame, frame", or "waits".
 func (k *fakeCall) said() string {
 	k.mu.Lock()

@@ -3,6 +3,7 @@ package poll
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,13 +38,18 @@ type client struct {
 
 func (c *client) bearer() string { return c.session + "." + c.secret }
 
+func helloOf(c *client) string {
+	if c.session == "" {
+		return `{"protocol":1,"token":""}`
+	}
+	return fmt.Sprintf(`{"protocol":1,"resume":{"session":%q,"secret":%q,"seq":%d}}`, c.session, c.secret, c.seq)
+}
+
+func digits(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
 // hello logs in, or resumes.
 func (c *client) hello(lose bool) {
-	body := `{"protocol":1,"token":""}`
-	if c.session != "" {
-		body = fmt.Sprintf(`{"protocol":1,"resume":{"session":%q,"secret":%q,"seq":%d}}`, c.session, c.secret, c.seq)
-	}
-	k := newCall("POST", "/v1/poll", "", body)
+	k := newCall("POST", "/v1/poll", "", helloOf(c))
 	k.deaf = lose && c.session != ""
 	c.realm.srv.Serve(k)
 	if k.deaf {

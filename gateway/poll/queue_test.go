@@ -124,9 +124,9 @@ func TestQueueTransient(t *testing.T) {
 func TestRepliesAreShed(t *testing.T) {
 	w := begin(t)
 	for id := range uint32(9) {
-		k := w.post("?wait_ms=1000", `[{"type":"request","id":`+itoa(int(id + 1001))[0:]+`,"command":"a"}]`)
+		k := w.post("?wait_ms=1000", `[{"type":"request","id":`+digits(id+1001)+`,"command":"a"}]`)
 		w.reply(id + 1001)
-		w.said(k, "200 reply "+itoa(int(id+1001)))
+		w.said(k, "200 reply "+digits(id+1001))
 	}
 	w.said(w.get(""), "200 reply 1006, reply 1007, reply 1008, reply 1009")
 }
