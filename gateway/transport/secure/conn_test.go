@@ -348,3 +348,76 @@ func TestSealTooEarly(t *testing.T) {
 		t.Error("Feed after Close did not fail")
 	}
 }
+
+// TestSeal holds Seal to what it appends: whole records behind dst and nothing
+// left for Take; without plaintext only what TLS has to say.
+func TestSeal(t *testing.T) {
+	s := newServer(t, noTickets)
+	w := s.wire()
+	in, out := rawClient(t, s, w)
+	w.conn.out = outputFunc(func(error) {}) // Take is ours
+	if err := w.conn.Feed(out.seal(typeHandshake, keyUpdate(askedForUpdate)), nil); err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.conn.Seal([]byte("before"), nil)
+	if err != nil || !bytes.HasPrefix(b, []byte("before")) {
+		t.Fatalf("Seal = %x, %v, want it behind what is there", b, err)
+	}
+	typ, plain, rest, err := in.open(b[len("before"):])
+	if err != nil || typ != typeHandshake || !bytes.Equal(plain, keyUpdate(0)) || len(rest) > 0 {
+		t.Fatalf("Seal of nothing made type %x, %x, %v and %d bytes more, want a key update", typ, plain, err, len(rest))
+	}
+	in.update()
+	payload := randomBytes(40_000)
+	if b, err = w.conn.Seal(nil, payload); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	records := 0
+	for ; len(b) > 0; records++ {
+		if _, plain, b, err = in.open(b); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, plain...)
+	}
+	if !bytes.Equal(got, payload) || records != 3 {
+		t.Errorf("%d records carry %d bytes, want 40,000 in 3", records, len(got))
+	}
+	if left := w.conn.Take(nil); len(left) > 0 {
+		t.Errorf("%d bytes are left for Take", len(left))
+	}
+}
+
+// TestOpening gives no plaintext between Established and Feed(nil).
+func TestOpening(t *testing.T) {
+	s := newServer(t, nil)
+	over := make(chan error, 1)
+	w := s.wire()
+	w.conn.out = &closedDoor{wire: w, over: over}
+	var got []byte
+	w.take = func(_ *wire, b []byte) { got = append(got, b...) }
+	c := tls.Client(w, s.config(nil))
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("early")); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) > 0 {
+		t.Errorf("%q came before Feed(nil)", got)
+	}
+	if w.feed(nil); string(got) != "early" {
+		t.Errorf("got %q at Feed(nil), want what was kept", got)
+	}
+}
+
+// closedDoor does not begin to read when the handshake is over.
+type closedDoor struct {
+	*wire
+	over chan error
+}
+
+func (d *closedDoor) Established(err error) { d.over <- err }

@@ -80,8 +80,8 @@ func TestSilence(t *testing.T) {
 			t.Errorf("ended after %v, want 5s", took)
 		}
 		synctest.Wait()
-		if got := runtime.NumGoroutine() - before; got != 0 {
-			t.Errorf("%d goroutines are left", got)
+		if got := value(t, reg, "holdfast_gateway_tls_handshakes_running", ""); got != 0 {
+			t.Errorf("%v goroutines are left", got)
 		}
 		var sum float64
 		for _, o := range []outcome{outcomeTimeout, outcomeYielded, outcomeUnserved} {
@@ -167,6 +167,32 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// TestYieldOne takes one place for each that waits, and no more until somebody
+// has taken it.
+func TestYieldOne(t *testing.T) {
+	set := NewHandshakes(3, time.Minute, NewMetrics(prometheus.NewRegistry()))
+	handshake := func() *handshake { return newHandshake(newWire(nil, set).conn) }
+	a, b, c := handshake(), handshake(), handshake()
+	if set.yield(a) {
+		t.Error("a place is given up for nobody")
+	}
+	waits := []*handshake{handshake(), handshake()}
+	for _, h := range waits {
+		if err := set.begin(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !set.yield(a) || !set.yield(b) || set.yield(c) {
+		t.Error("two wait, but not the first two of three give up their place")
+	}
+	if got := set.next(a); got != waits[0] || set.yield(c) {
+		t.Error("one wait is over, and a third gives up its place")
+	}
+	if got := set.next(b); got != waits[1] || set.yield(c) {
+		t.Error("nobody waits, and a third gives up its place")
+	}
+}
+
 // TestUnserved lets clients wait whose place never comes free.
 func TestUnserved(t *testing.T) {
 	s := newServer(t, nil)
@@ -195,7 +221,6 @@ func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set, reg, stop := newSet(t, 1, 5*time.Second)
 		defer stop()
-		before := runtime.NumGoroutine()
 		running, queued := newWire(s.store.TLS(), set), newWire(s.store.TLS(), set)
 		running.feed(hello)
 		queued.feed(hello)
@@ -204,8 +229,8 @@ func TestClose(t *testing.T) {
 		running.conn.Close()
 		running.conn.Close()
 		synctest.Wait()
-		if got := runtime.NumGoroutine() - before; got != 0 {
-			t.Errorf("%d goroutines are left", got)
+		if got := value(t, reg, "holdfast_gateway_tls_handshakes_running", ""); got != 0 {
+			t.Errorf("%v goroutines are left", got)
 		}
 		if got := value(t, reg, "holdfast_gateway_tls_handshakes_total", "aborted"); got != 2 {
 			t.Errorf("%v aborted handshakes counted, want 2", got)
