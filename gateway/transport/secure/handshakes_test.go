@@ -171,12 +171,12 @@ func TestPatience(t *testing.T) {
 // has taken it.
 func TestYieldOne(t *testing.T) {
 	set := NewHandshakes(3, time.Minute, NewMetrics(prometheus.NewRegistry()))
-	handshake := func() *handshake { return newHandshake(newWire(nil, set).conn) }
-	a, b, c := handshake(), handshake(), handshake()
+	fresh := func() *handshake { return newHandshake(newWire(nil, set).conn) }
+	a, b, c := fresh(), fresh(), fresh()
 	if set.yield(a) {
 		t.Error("a place is given up for nobody")
 	}
-	waits := []*handshake{handshake(), handshake()}
+	waits := []*handshake{fresh(), fresh()}
 	for _, h := range waits {
 		if err := set.begin(h); err != nil {
 			t.Fatal(err)
