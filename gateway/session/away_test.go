@@ -146,3 +146,20 @@ func TestPollArrival(t *testing.T) {
 		t.Errorf("Expire = %d, want never", next)
 	}
 }
+
+// TestArrivedElsewhere: replies= names what this connection has carried; what a
+// former one may have lost stays.
+func TestArrivedElsewhere(t *testing.T) {
+	w := newWorld()
+	s, a, _, _ := w.openPoll()
+	a.Receive(ask(1, "echo.say"))
+	a.Receive(ask(2, "echo.say"))
+	c := &fakeConn{world: w, poll: true}
+	a, _ = s.Resume(c, ResumeRequest{Secret: s.Snapshot().Secret}, welcome)
+	a.Arrived(2) // not sent on this connection
+	a.Receive(ask(2, "echo.say"))
+	a.Arrived(2)
+	want(t, "kept", keptIDs(s), "1")
+	a.Receive(ask(1, "echo.say"))
+	want(t, "sent", c.said(), "welcome, reply 2, reply 1")
+}
