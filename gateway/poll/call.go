@@ -66,8 +66,8 @@ type Receiver interface {
 
 // Gateway is where clients log in and sessions are found.
 type Gateway interface {
-	// Accept gives a new connection its receiver; HELLO follows. It may close the
-	// connection instead, and the receiver is then told that it is closed.
+	// Accept gives a new connection its receiver, never nil; HELLO follows. When it
+	// closes the connection, the receiver is told so instead.
 	Accept(c *Conn) Receiver
 	// Find returns the connection that a session is on, and code 0. Otherwise code
 	// and reason say how the call is refused: 4009 when the session is on another

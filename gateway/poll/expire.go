@@ -14,11 +14,15 @@ func (c *Conn) WakeAt(at int64) {
 func (c *Conn) Expire(now int64) (next int64) {
 	c.mu.Lock()
 	if c.phase != phaseOpen {
-		told := c.told
+		r, told := c.Receiver(), c.told
+		if r == nil && !told { // Accept has closed it and not returned yet
+			c.mu.Unlock()
+			return now + 1
+		}
 		c.told = true
 		c.mu.Unlock()
 		c.srv.wheel.Stop(&c.timer)
-		if r := c.Receiver(); r != nil && !told {
+		if !told {
 			r.Closed()
 		}
 		return 0

@@ -13,9 +13,7 @@ var empty = []byte("[]")
 // login takes HELLO to the gateway, which answers by queueing WELCOME or by
 // closing the connection.
 func (c *Conn) login(e event) {
-	if r := c.srv.gw.Accept(c); r != nil {
-		c.SetReceiver(r)
-	}
+	c.SetReceiver(c.srv.gw.Accept(c))
 	if c.Closing() { // the gateway lets nobody in
 		return
 	}
