@@ -98,7 +98,7 @@ func (l *Listener) loadTLS() (err error) {
 	if l.offers&setSecure == 0 {
 		return nil
 	}
-	if l.store, err = secure.NewStore(l.cfg.TLS, l.Log, l.TLSMetrics); err != nil {
+	if l.store, err = secure.NewStore(l.cfg.TLS, l.Log, l.TLSMetrics.Listener(l.cfg.Address)); err != nil {
 		return err
 	}
 	l.handshakes = secure.NewHandshakes(handshakesMax, l.cfg.TLS.HandshakeTimeout, l.TLSMetrics)
