@@ -162,4 +162,10 @@ func TestArrivedElsewhere(t *testing.T) {
 	want(t, "kept", keptIDs(s), "1")
 	a.Receive(ask(1, "echo.say"))
 	want(t, "sent", c.said(), "welcome, reply 2, reply 1")
+	a.Receive(ask(3, "hold.it"))
+	a, _ = s.Resume(&fakeConn{world: w, poll: true}, ResumeRequest{Secret: s.Snapshot().Secret}, welcome)
+	a.Receive(ask(1, "echo.say"))
+	s.Reply(3, 0, nil) // nobody has asked again
+	a.Arrived(3)
+	want(t, "kept at the end", keptIDs(s), "2 1 3")
 }
