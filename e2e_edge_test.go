@@ -161,10 +161,9 @@ type visits struct {
 	failures []error
 }
 
-// visitEvery lets a client come each interval until ctx is done, however long the
-// others take. dial opens its connection.
-func visitEvery(ctx context.Context, interval time.Duration, dial func(context.Context) (net.Conn, error)) *visits {
-	v := &visits{}
+// every lets a client come each interval until ctx is done, however long the others
+// take, and returns after the last. dial opens its connection.
+func (v *visits) every(ctx context.Context, interval time.Duration, dial func(context.Context) (net.Conn, error)) {
 	var all sync.WaitGroup
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
@@ -183,7 +182,18 @@ func visitEvery(ctx context.Context, interval time.Duration, dial func(context.C
 		}
 	}
 	all.Wait()
-	return v
+}
+
+// await waits until n more clients have come and gone.
+func (v *visits) await(t *testing.T, n int) {
+	t.Helper()
+	made := func() int { v.mu.Lock(); defer v.mu.Unlock(); return v.made }
+	goal := made() + n
+	for deadline := time.Now().Add(patience); made() < goal; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d clients in %v, want %d", made(), patience, goal)
+		}
+	}
 }
 
 func visit(ctx context.Context, uid string, dial func(context.Context) (net.Conn, error)) error {

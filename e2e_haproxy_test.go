@@ -151,9 +151,10 @@ func TestHAProxyDrain(t *testing.T) {
 		stayed = append(stayed, b.connect(t, "127.0.0.7", "stays"+string(rune('0'+len(stayed)))))
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan *visits, 1)
+	v, done := &visits{}, make(chan struct{})
 	go func() {
-		done <- visitEvery(ctx, 20*time.Millisecond, func(ctx context.Context) (net.Conn, error) {
+		defer close(done)
+		v.every(ctx, 20*time.Millisecond, func(ctx context.Context) (net.Conn, error) {
 			return b.client("127.0.0.8").dial(ctx, b.address)
 		})
 	}()
@@ -176,7 +177,7 @@ func TestHAProxyDrain(t *testing.T) {
 	}
 	ended := time.Since(began)
 	stop()
-	v := <-done
+	<-done
 	v.check(t)
 	for _, column := range []string{"econ", "wretr", "wredis"} {
 		if n := b.Count("gateways", "gw-1", column); n != 0 {

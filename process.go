@@ -55,13 +55,13 @@ func roleCommand[T any](role configs.Role, short string, flags map[string]string
 		if *file != "" {
 			watch = watchFile(*file)
 		}
-		load := func() (T, error) {
+		load := func(again bool) (T, error) {
 			return configs.Load[T](role, configs.Sources{
-				File: *file, Environ: os.Environ(),
+				File: *file, Environ: os.Environ(), Again: again,
 				Flags: configs.Flags{Set: cmd.Flags(), Keys: flags, Pairs: *pairs, PairsFlag: "set"},
 			})
 		}
-		cfg, err := load()
+		cfg, err := load(false)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func roleCommand[T any](role configs.Role, short string, flags map[string]string
 			return err
 		}
 		defer p.close()
-		p.again, p.file = func() (any, error) { return load() }, watch
+		p.again, p.file = func() (any, error) { return load(true) }, watch
 		parts, err := start(cmd, p, cfg)
 		if err != nil {
 			return err

@@ -46,7 +46,7 @@ func fileError(path string, err error) error {
 }
 
 // file adds the layer of data, the text of path, and notes the line of each key.
-func (l *loader) file(path string, data []byte) {
+func (l *loader) file(path string, data []byte, wantKeys bool) {
 	name := filepath.Clean(path)
 	l.at[""] = origin{where: name}
 
@@ -55,8 +55,11 @@ func (l *loader) file(path string, data []byte) {
 		l.problems = append(l.problems, yamlProblems(name, err)...)
 		return
 	}
-	if len(doc.Content) == 0 {
-		return // empty, or nothing but comments
+	if len(doc.Content) == 0 { // empty, or nothing but comments
+		if wantKeys {
+			l.problems = append(l.problems, Problem{Where: name, Message: "has no keys any more"})
+		}
+		return
 	}
 	walk := nodeWalk{name: name, at: l.at}
 	walk.node(nil, doc.Content[0])

@@ -14,6 +14,10 @@ type Sources struct {
 	File    string   // path of a YAML file; empty: none
 	Environ []string // as os.Environ gives it
 	Flags   Flags
+	// Again: the configuration is in use and read again. A file without a single key
+	// is a mistake then: it is being written, or was lost, and defaults are not what
+	// it stood for.
+	Again bool
 }
 
 // Load reads role's configuration into a T, which must be that role's struct.
@@ -50,7 +54,7 @@ func load(role Role, defaults any, src Sources, data []byte) (any, error) {
 	l := loader{role: role, k: koanf.New(delim), at: origins{}}
 	l.layer(nil, tree(treeOf(reflect.ValueOf(defaults))), nil)
 	if src.File != "" {
-		l.file(src.File, data)
+		l.file(src.File, data, src.Again)
 	}
 	l.env(src.Environ)
 	l.flags(src.Flags)

@@ -268,3 +268,17 @@ func TestSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptyFile checks that a file may say nothing at a start, and not when it is
+// read again.
+func TestEmptyFile(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n"} {
+		if _, err := load(RoleGateway, DefaultGateway(), Sources{File: "g.yaml"}, []byte(text)); err != nil {
+			t.Errorf("%q at a start: %v", text, err)
+		}
+		_, err := load(RoleGateway, DefaultGateway(), Sources{File: "g.yaml", Again: true}, []byte(text))
+		if err == nil || err.Error() != "g.yaml: has no keys any more" {
+			t.Errorf("%q again: %v, want an error", text, err)
+		}
+	}
+}
