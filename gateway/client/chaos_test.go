@@ -99,6 +99,13 @@ func (n *cutter) let(only string) {
 	}
 }
 
+// open lets everything through and cuts nothing.
+func (n *cutter) open() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.only = ""
+}
+
 func (n *cutter) relax() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -209,11 +216,13 @@ func runChaos(t *testing.T, s served, transport string, twice func() []string) {
 	}
 }
 
-// runChaosAcross lets only one transport through at a time.
+// runChaosAcross lets only one transport through at a time, to a client that
+// wants to climb all the time.
 func runChaosAcross(t *testing.T, s served, twice func() []string) {
 	cfg := s.config("tcp")
 	n := startCutter(t, s.plain, 1500, 8)
 	cfg.Endpoints = []string{"auto://" + n.addr()}
+	cfg.ClimbAfter(20 * time.Millisecond)
 	order := []string{"ws", "poll", "tcp", "poll", "ws", "tcp"}
 	used := chaos(t, n, cfg, func(round int) { n.let(order[round%len(order)]) })
 	for _, want := range []string{"tcp", "ws", "poll"} {

@@ -52,7 +52,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c.dialer = c.cfg.dialer()
 	c.pushes = newPushQueue(c.cfg.PushBuffer)
-	c.link.rotation = newRotation(own)
+	c.link.rotation = newRotation(own, c.cfg.climbAfter)
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	first, err := c.dialFirst(ctx, len(own))
 	if err != nil {

@@ -79,7 +79,8 @@ type Config struct {
 	// Log is told what the callbacks are not (default: nothing is logged).
 	Log *slog.Logger
 
-	random func() float64 // in [0, 1); tests set it
+	random     func() float64 // in [0, 1); tests set it
+	climbAfter time.Duration  // tests set it
 }
 
 func (c Config) withDefaults() Config {
@@ -101,6 +102,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Dial == nil {
 		c.Dial = new(net.Dialer).DialContext
+	}
+	if c.climbAfter == 0 {
+		c.climbAfter = climbAfterDefault
 	}
 	if c.random == nil {
 		c.random = rand.Float64

@@ -34,7 +34,7 @@ func TestParseEndpoint(t *testing.T) {
 // TestRotation writes down whose turn it is after each event.
 func TestRotation(t *testing.T) {
 	own := []endpoint{{transports: []string{"tcp"}, address: "a:1"}, {transports: []string{"tcp"}, address: "b:1"}}
-	r := newRotation(own)
+	r := newRotation(own, climbAfterDefault)
 	turn := func(want string) {
 		t.Helper()
 		if got := r.next().address; got != want {
@@ -68,7 +68,7 @@ func TestTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRotation([]endpoint{auto, {transports: []string{"tcp"}, address: "b:1"}})
+	r := newRotation([]endpoint{auto, {transports: []string{"tcp"}, address: "b:1"}}, climbAfterDefault)
 	now := time.Now()
 	tries := func(want string) {
 		t.Helper()
@@ -85,7 +85,7 @@ func TestTargets(t *testing.T) {
 	tries(all) // nothing has worked yet
 	r.reached("ws", now)
 	r.worked(nil)
-	now = now.Add(climbAfter - time.Second)
+	now = now.Add(climbAfterDefault - time.Second)
 	tries("ws://a:1")
 	r.reached("ws", now)
 	r.worked(nil)
@@ -105,7 +105,7 @@ func TestTargets(t *testing.T) {
 	}
 	tries(all) // nothing had worked here in the end
 	r.reached("tcp", now)
-	now = now.Add(10 * climbAfter)
+	now = now.Add(10 * climbAfterDefault)
 	tries("tcp://a:1") // there is nothing above it
 }
 
@@ -136,7 +136,7 @@ func TestFollowKeepsTLS(t *testing.T) {
 	g := &wire.GoAway{Endpoints: []wire.Endpoint{
 		{Transport: "tcp", Address: "x:1"}, {Transport: "wss", Address: "y:1"}, {Transport: "auto", Address: "z:1"}}}
 	for own, want := range map[string]int{"tls": 1, "tcp": 2} {
-		r := newRotation([]endpoint{{transports: []string{own}, address: "a:1"}})
+		r := newRotation([]endpoint{{transports: []string{own}, address: "a:1"}}, climbAfterDefault)
 		if r.follow(g); len(r.offered) != want {
 			t.Errorf("a client of %s follows to %v, want %d endpoints", own, r.offered, want)
 		}

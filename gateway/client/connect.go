@@ -61,69 +61,79 @@ func (c *Client) connectTo(ctx context.Context, to target) (*connection, error) 
 	c.cfg.OnState(Change{State: StateConnecting, Endpoint: to.String()})
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.ConnectTimeout, errNoWelcome)
 	defer cancel()
-	conn, w, err := c.attempt(ctx, to)
-	if err != nil {
-		return nil, err
-	}
-	change := Change{State: StateConnected, Endpoint: to.String(), Session: conn.info}
-	if w.Resumed {
-		change.State = StateResumed
-		conn.session.resume(conn, w)
-		c.link.resume = nil
-	} else {
-		c.link.abandon()
-	}
-	c.wg.Go(conn.run)
-	c.link.rotation.worked(w.ReturnTo)
-	c.link.refused = nil
-	c.install(conn)
-	c.cfg.OnState(change)
-	return conn, nil
-}
-
-// attempt dials and says HELLO, with the session to resume if there is one. It
-// takes no longer than ctx. The connection that it returns does not run yet.
-func (c *Client) attempt(ctx context.Context, to target) (*connection, *wire.Welcome, error) {
 	token, err := c.token(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", errNoToken, err)
+		return nil, fmt.Errorf("%w: %w", errNoToken, err)
 	}
-	t, err := dialers[to.transport](ctx, c.dialer, to)
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { t.Close() })
 	hello := c.cfg.hello(token)
 	hello.Ticket = c.link.rotation.current.ticket
+	return c.attempt(ctx, to, hello, token)
+}
+
+// attempt dials and says hello, with the session to resume if there is one. It
+// takes no longer than ctx. When it works, the connection runs, and it takes the
+// requests.
+func (c *Client) attempt(ctx context.Context, to target, hello *wire.Hello, token string) (*connection, error) {
 	before := c.link.resume
 	if before != nil {
 		hello.Resume = before.resumeRequest()
 	}
-	w, err := c.greet(t, hello)
-	if !stop() {
-		err = ctxError(ctx)
-	}
-	if err == nil && w.Resumed && (before == nil || w.Session != before.id) {
-		err = violation("WELCOME resumes a session that we did not ask for")
-	}
+	t, w, err := c.exchange(ctx, to, hello)
 	if err != nil {
-		t.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	s := before
-	if !w.Resumed {
+	switch {
+	case !w.Resumed:
+		c.link.abandon()
 		s = newSession(w)
+	case before == nil || w.Session != before.id:
+		t.Close()
+		return nil, violation("WELCOME resumes a session that we did not ask for")
+	default:
+		before.stop()
 	}
 	conn := newConnection(t, c.welcomed(w, to), s)
 	conn.token = token
 	conn.writeTimeout, conn.pushes, conn.log = c.cfg.WriteTimeout, c.pushes, c.cfg.Log
 	if t, ok := t.(welcomed); ok {
-		t.welcome(w, s.received)
+		t.welcome(w, s.received.Load())
 	}
-	if !w.Resumed {
-		s.carrier = conn // nobody else knows the session yet
+	s.resume(conn, w)
+	c.link.resume = nil
+	c.adopt(conn, w)
+	return conn, nil
+}
+
+// adopt makes a connection that has been welcomed the client's.
+func (c *Client) adopt(conn *connection, w *wire.Welcome) {
+	c.wg.Go(conn.run)
+	c.link.rotation.worked(w.ReturnTo)
+	c.link.refused = nil
+	c.install(conn)
+	change := Change{State: StateConnected, Endpoint: conn.info.Endpoint, Session: conn.info}
+	if w.Resumed {
+		change.State = StateResumed
 	}
-	return conn, w, nil
+	c.cfg.OnState(change)
+}
+
+// exchange dials and exchanges HELLO for WELCOME, within ctx.
+func (c *Client) exchange(ctx context.Context, to target, hello *wire.Hello) (transport, *wire.Welcome, error) {
+	t, err := dialers[to.transport](ctx, c.dialer, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { t.Close() })
+	w, err := c.greet(t, hello)
+	if !stop() {
+		err = ctxError(ctx)
+	}
+	if err != nil {
+		t.Close()
+		return nil, nil, err
+	}
+	return t, w, nil
 }
 
 // token gets the token for the next HELLO, and refuses one that the gateway has

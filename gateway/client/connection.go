@@ -80,8 +80,8 @@ func newConnection(t transport, info Session, s *session) *connection {
 		session:   s,
 		born:      time.Now(),
 		silence:   info.Heartbeat + info.HeartbeatTimeout,
-		seen:      s.received, // its HELLO has acknowledged so much
-		acked:     s.received,
+		seen:      s.received.Load(), // its HELLO has acknowledged so much
+		acked:     s.received.Load(),
 		wake:      make(chan struct{}, 1),
 		told:      make(chan struct{}),
 		leaving:   make(chan struct{}),
@@ -168,16 +168,17 @@ func (c *connection) handle(f *wire.Frame) error {
 // else is read, PINGs and replies included.
 func (c *connection) handlePush(f *wire.Frame) error {
 	if f.Seq != 0 {
-		if f.Seq <= c.session.received {
+		received := c.session.received.Load()
+		if f.Seq <= received {
 			return nil // sent again; the first has been taken
 		}
-		if f.Seq != c.session.received+1 {
-			return violation("push seq %d after %d", f.Seq, c.session.received)
+		if f.Seq != received+1 {
+			return violation("push seq %d after %d", f.Seq, received)
 		}
 	}
 	push := Push{Seq: f.Seq, Command: string(f.Command), Payload: slices.Clone(f.Payload)}
 	if c.pushes.put(arrival{push: push, from: c.session}, c.leaving) && f.Seq != 0 {
-		c.session.received = f.Seq // not before it is ours for good: a resume begins behind it
+		c.session.received.Store(f.Seq) // not before it is ours for good: a resume begins behind it
 	}
 	return nil
 }
@@ -192,7 +193,7 @@ func (c *connection) resumable() bool {
 		return false
 	}
 	closed, ok := errors.AsType[*CloseError](c.err)
-	return !ok || closed.Code.Reconnect().Resumes()
+	return !ok || closed.Code.Reconnect().Resumes() || closed.Code == wire.CloseTakenOver && c.session.moving()
 }
 
 // closeError makes the error of a CLOSE, with what a GOAWAY before it said.

@@ -109,3 +109,33 @@ func TestServerName(t *testing.T) {
 		}
 	}
 }
+
+// TestClimb: a client that has fallen back moves up again without its connection
+// being cut, while requests and pushes flow; until it can, it stays where it is.
+func TestClimb(t *testing.T) {
+	gateway := startTiny()
+	defer gateway.stop()
+	gateway.block("tcp", "ws")
+	cfg := client.Config{Endpoints: []string{"auto://" + gateway.addr()}}
+	cfg.ClimbAfter(30 * time.Millisecond)
+	c, told := connect(t, cfg)
+	ctx := within(t)
+	steps := []string{"poll", "ws", "tcp"}
+	for i, n := 0, 0; i < len(steps); n += 20 {
+		if got := pushed(ctx, t, c, n, 20); !slices.Equal(got, numbers(n, 20)) {
+			t.Fatalf("pushes %v, want %d to %d; life: %v", got, n, n+19, told)
+		}
+		if !strings.HasPrefix(c.Session().Endpoint, steps[i]+"://") {
+			continue
+		}
+		if i++; i < len(steps) {
+			gateway.block(steps[i+1:]...)
+		}
+	}
+	if told.count(client.StateWaiting) > 0 || told.count(client.StateConnected) != 1 {
+		t.Errorf("life: %v, want one session and no rest", told)
+	}
+	if again := ranTwice(gateway); len(again) > 0 {
+		t.Errorf("ran twice: %v", again)
+	}
+}

@@ -2,11 +2,14 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"github.com/holdfast-io/holdfast/gateway/session"
 	"github.com/holdfast-io/holdfast/gateway/transport"
 	"github.com/holdfast-io/holdfast/gateway/transport/secure"
+	"github.com/holdfast-io/holdfast/gateway/wire"
 	"github.com/holdfast-io/holdfast/tools/testenv"
 )
 
@@ -35,7 +39,15 @@ type backend struct {
 func (b *backend) Incarnation(int64) {}
 
 func (b *backend) Connect(l gateway.Login, done func(gateway.Verdict)) {
-	b.answers.Go(func() { done(gateway.Verdict{UID: l.Token + l.Session, Service: "test"}) })
+	v := gateway.Verdict{UID: l.Token + l.Session, Service: "test"}
+	if code, ok := strings.CutPrefix(l.Token, "refuse:"); ok {
+		n, _ := strconv.Atoi(code)
+		v = gateway.Verdict{CloseCode: uint16(n), Reason: "as the test says"}
+		if wire.CloseCode(n) == wire.CloseBackendUnavailable {
+			v.RetryAfter = 1234 * time.Millisecond
+		}
+	}
+	b.answers.Go(func() { done(v) })
 }
 
 func (b *backend) Open(o gateway.Origin, _ string, sink gateway.Sink) session.Upstream {
@@ -151,7 +163,7 @@ func startReal(t *testing.T, change func(*gateway.Config)) (served, *backend) {
 		b.answers.Wait()
 	})
 	addrs := srv.Addrs()
-	return served{plain: addrs[0].String(), secure: addrs[1].String(), roots: ca.Pool}, b
+	return served{plain: addrs[0].String(), secure: addrs[1].String(), roots: ca.Pool, stop: stop}, b
 }
 
 // inFrontOf puts networks that can be cut, and are calm otherwise, in front of s.
@@ -195,6 +207,87 @@ func TestRealLifetime(t *testing.T) {
 				t.Errorf("%d sessions, want 1; life: %v", n, told)
 			}
 		})
+	}
+	if again := b.twice(); len(again) > 0 {
+		t.Errorf("ran twice: %v", again)
+	}
+}
+
+// TestRealRefusals: the code that says why is the same on every transport, and so
+// is how long to wait.
+func TestRealRefusals(t *testing.T) {
+	s, _ := startReal(t, nil)
+	for _, transport := range transports {
+		for code, wait := range map[wire.CloseCode]time.Duration{
+			wire.CloseUnauthenticated: 0, wire.ClosePermissionDenied: 0, wire.CloseTicketInvalid: 0,
+			wire.CloseBackendUnavailable: 1234 * time.Millisecond,
+		} {
+			cfg := s.config(transport)
+			cfg.Token = fmt.Sprintf("refuse:%d", code)
+			c, err := client.Dial(t.Context(), cfg)
+			if err == nil {
+				c.Close()
+			}
+			var closed *client.CloseError
+			if !errors.As(err, &closed) || closed.Code != code || closed.Reason != "as the test says" {
+				t.Errorf("%s: Dial = %v, want %d", transport, err, code)
+			} else if closed.RetryAfter < wait || wait == 0 && closed.RetryAfter != 0 {
+				t.Errorf("%s: %d with RetryAfter %v, want %v", transport, code, closed.RetryAfter, wait)
+			}
+		}
+	}
+}
+
+// TestRealDrain: a gateway that stops sends its clients away, and the others take
+// them in; a request that is under way is finished first.
+func TestRealDrain(t *testing.T) {
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel() // it waits most of its time
+			old, _ := startReal(t, func(cfg *gateway.Config) { cfg.Drain.Window = time.Second })
+			next, _ := startReal(t, nil)
+			cfg := old.config(transport)
+			cfg.TLS.RootCAs = nil
+			cfg.TLS.InsecureSkipVerify = true // two authorities
+			cfg.Endpoints = append(cfg.Endpoints, next.config(transport).Endpoints...)
+			c, told := connect(t, cfg)
+			ctx := within(t)
+			if got := pushed(ctx, t, c, 0, 10); !slices.Equal(got, numbers(0, 10)) {
+				t.Errorf("pushes %v", got)
+			}
+			old.stop()
+			told.await(t, client.StateConnected, 2)
+			if got := pushed(ctx, t, c, 10, 10); !slices.Equal(got, numbers(10, 10)) {
+				t.Errorf("pushes after the move %v", got)
+			}
+			if told.count(client.StateLeaving) == 0 || c.Session().Endpoint == cfg.Endpoints[0] || c.Session().Resumed {
+				t.Errorf("session at %s; life: %v", c.Session().Endpoint, told)
+			}
+		})
+	}
+}
+
+// TestRealClimb moves a session up from long poll, while it is used.
+func TestRealClimb(t *testing.T) {
+	s, b := startReal(t, nil)
+	n := startCutter(t, s.plain, 1, 1)
+	n.relax()
+	n.let("poll")
+	cfg := s.config("tcp")
+	cfg.Endpoints = []string{"auto://" + n.addr()}
+	cfg.ClimbAfter(30 * time.Millisecond)
+	c, told := connect(t, cfg)
+	ctx := within(t)
+	for i := 0; !strings.HasPrefix(c.Session().Endpoint, "tcp://"); i += 20 {
+		if got := pushed(ctx, t, c, i, 20); !slices.Equal(got, numbers(i, 20)) {
+			t.Fatalf("pushes %v, want %d to %d; life: %v", got, i, i+19, told)
+		}
+		if i == 100 {
+			n.open()
+		}
+	}
+	if told.count(client.StateConnected) != 1 || told.count(client.StateWaiting) != 0 || told.carried()["poll"] != 1 {
+		t.Errorf("life: %v, want one session that went from poll up", told)
 	}
 	if again := b.twice(); len(again) > 0 {
 		t.Errorf("ran twice: %v", again)

@@ -230,7 +230,7 @@ func TestCut(t *testing.T) {
 func TestUnwrittenRequestMoves(t *testing.T) {
 	s := newSession(&wire.Welcome{Window: 4})
 	c := newConnection(&tcpTransport{}, Session{}, s)
-	s.carrier = c
+	s.resume(c, &wire.Welcome{})
 	written, err := s.send(c, "a.b", nil)
 	if err != nil {
 		t.Fatal(err)

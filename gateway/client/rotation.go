@@ -16,17 +16,19 @@ const (
 	// tried too. It is less than failuresPerEndpoint, so that every transport
 	// gets its try before the endpoint is left.
 	failuresPerTransport = failuresPerEndpoint - 1
-	// climbAfter is how long a client that has fallen back stays there. The
-	// attempt to connect after that begins again with the best transport. Ten
-	// minutes: a network that swallows a transport costs one ConnectTimeout in
-	// as long, and one that has been left behind is forgotten within as much.
-	climbAfter = 10 * time.Minute
+	// climbAfterDefault is how long a client that has fallen back stays there
+	// before it tries the better transports again. Ten minutes: a network that
+	// swallows a transport then costs some packets in as long, and one that has
+	// been left behind is forgotten within as much.
+	climbAfterDefault = 10 * time.Minute
 )
 
 // rotation chooses where the next attempt goes. It holds no lock: one goroutine
 // owns it.
 type rotation struct {
-	own      []endpoint // as configured; never empty
+	own        []endpoint // as configured; never empty
+	climbAfter time.Duration
+
 	at       int        // index into own of the one last taken from it
 	offered  []endpoint // what a GOAWAY offered and was not tried yet
 	current  endpoint
@@ -41,8 +43,8 @@ type found struct {
 	since     time.Time
 }
 
-func newRotation(own []endpoint) *rotation {
-	return &rotation{own: own, current: own[0], found: make(map[string]found)}
+func newRotation(own []endpoint, climbAfter time.Duration) *rotation {
+	return &rotation{own: own, climbAfter: climbAfter, current: own[0], found: make(map[string]found)}
 }
 
 // next moves to the endpoint to try: offered ones first, in their order, then the
@@ -70,7 +72,7 @@ func (r *rotation) targets(resumes bool, now time.Time) []target {
 	level := slices.Index(list, known.transport)
 	switch {
 	case !ok || level < 0:
-	case level > 0 && now.Sub(known.since) >= climbAfter:
+	case level > 0 && now.Sub(known.since) >= r.climbAfter:
 	case r.failures >= failuresPerTransport:
 		list = list[level:]
 	default:
@@ -88,9 +90,31 @@ func (r *rotation) targets(resumes bool, now time.Time) []target {
 // time until the next climb runs on, unless this was one.
 func (r *rotation) reached(transport string, now time.Time) {
 	key := r.current.String()
-	if known := r.found[key]; known.transport != transport || now.Sub(known.since) >= climbAfter {
+	if known := r.found[key]; known.transport != transport || now.Sub(known.since) >= r.climbAfter {
 		r.found[key] = found{transport, now}
 	}
+}
+
+// climbAt is when the transports above the one that works at the current endpoint
+// are to be tried again; ok is false when there are none.
+func (r *rotation) climbAt() (at time.Time, ok bool) {
+	known, ok := r.found[r.current.String()]
+	return known.since.Add(r.climbAfter), ok && slices.Index(r.current.transports, known.transport) > 0
+}
+
+// above lists the better transports that a session could move to, best first, and
+// has the time until the next climb begin anew.
+func (r *rotation) above(now time.Time) (targets []target) {
+	key := r.current.String()
+	known := r.found[key]
+	for _, transport := range r.current.transports {
+		if transport == known.transport {
+			break
+		}
+		targets = append(targets, r.current.at(transport).back(r.returnTo))
+	}
+	r.found[key] = found{known.transport, now}
+	return targets
 }
 
 // failed notes that the endpoint that next returned did not work.

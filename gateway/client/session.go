@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-io/holdfast/gateway/wire"
@@ -60,7 +61,8 @@ type session struct {
 	id    string        // static
 	slots chan struct{} // static; a token for each unanswered request; its cap is the window
 
-	received uint64 // seq of the last push taken; owned by the reading goroutine, while suspended by the supervisor
+	received    atomic.Uint64 // seq of the last push taken; written by the carrier's reading goroutine
+	movingUntil atomic.Int64  // until then (Unix ns) a TAKEN_OVER is of our own making
 
 	mu        sync.Mutex // guards the following; taken before a connection's
 	secret    string
@@ -81,7 +83,6 @@ func newSession(w *wire.Welcome) *session {
 		id:     w.Session,
 		secret: w.Secret,
 		slots:  make(chan struct{}, w.Window),
-		open:   true,
 		calls:  make(map[uint32]*call),
 	}
 }
@@ -189,15 +190,28 @@ func (s *session) expires() time.Time {
 	return s.cutAt.Add(s.carrier.info.ResumeTTL)
 }
 
-// resumeRequest is what HELLO says to get the suspended session back.
+// stop ends the carrier, if it has not ended, without a word to the gateway, which
+// has given the session to another connection.
+func (s *session) stop() {
+	s.mu.Lock()
+	carrier := s.carrier
+	s.mu.Unlock()
+	carrier.cut(errReplaced)
+	<-carrier.done
+}
+
+// moving says whether the session is being moved to a better transport.
+func (s *session) moving() bool { return time.Now().UnixNano() < s.movingUntil.Load() }
+
+// resumeRequest is what HELLO says to get the session back.
 func (s *session) resumeRequest() *wire.Resume {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &wire.Resume{Session: s.id, Secret: s.secret, Seq: s.received}
+	return &wire.Resume{Session: s.id, Secret: s.secret, Seq: s.received.Load()}
 }
 
-// resume goes on over c, which has been welcomed with w and does not run yet: what
-// is unanswered is sent again, in order, before any new request. The old secret
+// resume begins, or goes on, over c, which has been welcomed with w and does not
+// run yet: what is unanswered is sent again, in order, before any new request. The old secret
 // is not needed any more: the gateway takes the new one from WELCOME on, and
 // goes on taking the old one only for a client that WELCOME did not reach.
 func (s *session) resume(c *connection, w *wire.Welcome) {

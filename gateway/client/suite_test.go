@@ -34,6 +34,7 @@ type served struct {
 	roots         *x509.CertPool // whom to trust for the latter
 	cut           func()         // breaks every connection
 	forget        func()         // ends every session without a word
+	stop          func()         // has it drain and end
 }
 
 // config is what a test of one transport begins with.

@@ -16,6 +16,7 @@ const finishTimeDefault = 10 * time.Second
 func (c *Client) supervise(conn *connection) {
 	var err error
 	for err == nil {
+		climb := time.NewTimer(c.climbIn(conn))
 		select {
 		case <-c.ctx.Done():
 			err = ErrClosed
@@ -23,7 +24,10 @@ func (c *Client) supervise(conn *connection) {
 			conn, err = c.replace(conn)
 		case <-conn.done:
 			conn, err = c.replace(conn)
+		case <-climb.C:
+			conn = c.climb(conn)
 		}
+		climb.Stop()
 	}
 	conn.shut(wire.CloseNormal, "", err)
 	<-conn.done // closeTime at most
@@ -136,8 +140,8 @@ func (c *Client) lost() (<-chan time.Time, func()) {
 }
 
 // verdict is the error to stop with because of how the old connection ended;
-// nil while it lives or when it may be replaced. After an attempt of our own,
-// TAKEN_OVER is what the gateway says to the connection that the attempt
+// nil while it lives or when it may be replaced. After an attempt of our own, also
+// one to climb, TAKEN_OVER is what the gateway says to the connection that the attempt
 // replaced.
 func (c *Client) verdict(h *handover) error {
 	if h.judged || !h.old.ended() {
@@ -145,7 +149,7 @@ func (c *Client) verdict(h *handover) error {
 	}
 	h.judged = true
 	err := h.old.reason()
-	if closed, ok := errors.AsType[*CloseError](err); ok && h.tried && closed.Code == wire.CloseTakenOver {
+	if closed, ok := errors.AsType[*CloseError](err); ok && closed.Code == wire.CloseTakenOver && (h.tried || h.old.session.moving()) {
 		return nil
 	}
 	if c.final(err, h.old.token) {
