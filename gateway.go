@@ -39,6 +39,8 @@ type edge struct {
 	disp   *dispatcher.Dispatcher
 	source *membership
 	parts  []part
+	// leaving tells the process how long the gateway may take to leave.
+	leaving func(gateway.DrainConfig)
 }
 
 // newEdge binds a gateway's addresses, so that one in use is an error before
@@ -56,8 +58,8 @@ func newEdge(p *process, cfg configs.Gateway) (*edge, error) {
 		server.Close()
 		return nil, err
 	}
-	p.drain += cfg.Gateway.Drain.DeregisterDelay + cfg.Gateway.Drain.Window
-	p.hardStop = cfg.Gateway.Drain.HardStop
+	e.leaving = func(cfg gateway.DrainConfig) { p.leaving.Store(int64(cfg.DeregisterDelay + cfg.Window + cfg.HardStop)) }
+	e.leaving(cfg.Gateway.Drain)
 	p.health.add("gateway", func() string {
 		if err := server.Ready(); err != nil {
 			return err.Error()
@@ -153,6 +155,7 @@ func (e *edge) apply(cfg configs.Gateway) (restart []string, err error) {
 	if err := e.disp.Reload(cfg.Dispatcher); err != nil {
 		return restart, err
 	}
+	e.leaving(cfg.Gateway.Drain)
 	return restart, e.source.update(cfg.Dispatcher)
 }
 

@@ -18,8 +18,8 @@ type part struct {
 // itself, it stops them one after the other in the reverse order, each after the
 // former has ended: a gateway drains while its backends still serve. It returns
 // after all have ended, with the error of the first that failed; or, once
-// stopping has taken longer than within, with the name of the part that hangs.
-func runParts(ctx context.Context, within time.Duration, parts ...part) error {
+// stopping has taken longer than within says then, with the name of the part that hangs.
+func runParts(ctx context.Context, within func() time.Duration, parts ...part) error {
 	type running struct {
 		stop  context.CancelFunc
 		ended chan struct{}
@@ -48,7 +48,8 @@ func runParts(ctx context.Context, within time.Duration, parts ...part) error {
 	case <-ctx.Done():
 	case first = <-fell:
 	}
-	hardStop := time.NewTimer(within)
+	bound := within()
+	hardStop := time.NewTimer(bound)
 	defer hardStop.Stop()
 	for i := len(started) - 1; i >= 0; i-- {
 		started[i].stop()
@@ -58,7 +59,7 @@ func runParts(ctx context.Context, within time.Duration, parts ...part) error {
 			for _, r := range started[:i] {
 				r.stop() // nobody waits for them, but they may still get something done
 			}
-			return orElse(first, fmt.Errorf("%s: still at work %v after the stop began", parts[i].name, within))
+			return orElse(first, fmt.Errorf("%s: still at work %v after the stop began", parts[i].name, bound))
 		}
 	}
 	close(fell)

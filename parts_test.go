@@ -46,7 +46,7 @@ func TestPartsStopInReverse(t *testing.T) {
 		var d diary
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := runParts(ctx, 2*time.Hour, draining(&d, "backend", time.Second), draining(&d, "gateway", time.Hour))
+		err := runParts(ctx, within(2*time.Hour), draining(&d, "backend", time.Second), draining(&d, "gateway", time.Hour))
 		want := "gateway stops, gateway ended, backend stops, backend ended"
 		if err != nil || d.String() != want {
 			t.Errorf("runParts = %v, %s, want nil, %s", err, d.String(), want)
@@ -69,7 +69,7 @@ func TestFailedPartStopsTheOthers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var d diary
 				bad := part{"bad", func(context.Context) error { time.Sleep(time.Second); return tt.err }}
-				err := runParts(t.Context(), time.Hour, draining(&d, "a", 0), bad, draining(&d, "b", 0))
+				err := runParts(t.Context(), within(time.Hour), draining(&d, "a", 0), bad, draining(&d, "b", 0))
 				if err == nil || err.Error() != tt.want {
 					t.Errorf("runParts = %v, want %s", err, tt.want)
 				}
@@ -89,7 +89,7 @@ func TestErrorWhileStoppingIsReported(t *testing.T) {
 		cancel()
 		late := part{"store", func(ctx context.Context) error { <-ctx.Done(); return errors.New("disk full") }}
 		plain := part{"plain", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }}
-		if err := runParts(ctx, 2*time.Hour, late, plain); err == nil || err.Error() != "store: disk full" {
+		if err := runParts(ctx, within(2*time.Hour), late, plain); err == nil || err.Error() != "store: disk full" {
 			t.Errorf("runParts = %v, want store: disk full", err)
 		}
 	})
@@ -102,7 +102,7 @@ func TestHardStop(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		begun := time.Now()
-		err := runParts(ctx, time.Minute, draining(&d, "backend", 0), draining(&d, "gateway", time.Hour))
+		err := runParts(ctx, within(time.Minute), draining(&d, "backend", 0), draining(&d, "gateway", time.Hour))
 		if want := "gateway: still at work 1m0s after the stop began"; err == nil || err.Error() != want {
 			t.Errorf("runParts = %v, want %s", err, want)
 		}
@@ -115,3 +115,5 @@ func TestHardStop(t *testing.T) {
 		}
 	})
 }
+
+func within(d time.Duration) func() time.Duration { return func() time.Duration { return d } }

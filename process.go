@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,9 +32,12 @@ type process struct {
 	// flags; file, if there is one, tells when that is due.
 	again func() (any, error)
 	file  *fileWatch
-	// drain is how long the parts may take to end by their own bounds. What takes
-	// longer than that and hardStop is abandoned.
-	drain, hardStop time.Duration
+	// drain is how long the parts may take to end by their own bounds, a gateway
+	// apart. What takes longer than all of that is abandoned.
+	drain time.Duration
+	// leaving is the same for a gateway, or for what hangs where there is none; a
+	// reload may change it.
+	leaving atomic.Int64
 }
 
 // hardStopDefault is what a part that hangs is given beyond its own bounds,
@@ -84,7 +88,8 @@ func roleCommand[T any](role configs.Role, short string, flags map[string]string
 // newProcess opens what a process has besides its parts. The admin port is
 // bound here, so that a taken one is known before anything starts.
 func newProcess(role configs.Role, logCfg configs.Log, adminCfg configs.Admin, cmd *cobra.Command) (*process, error) {
-	p := &process{role: role, log: newLogger(logCfg, cmd.ErrOrStderr()), reg: newRegistry(), health: &health{}, hardStop: hardStopDefault}
+	p := &process{role: role, log: newLogger(logCfg, cmd.ErrOrStderr()), reg: newRegistry(), health: &health{}}
+	p.leaving.Store(int64(hardStopDefault))
 	adoptKitexLog(p.log)
 	if adminCfg.Listen == "" {
 		return p, nil
@@ -124,12 +129,15 @@ func (p *process) run(ctx context.Context, parts []part) error {
 	})
 	defer stopping()
 	begun := time.Now()
-	if err := runParts(ctx, p.drain+p.hardStop, parts...); err != nil {
+	if err := runParts(ctx, p.stopWithin, parts...); err != nil {
 		return err
 	}
 	p.log.Info("stopped", "ran", time.Since(begun).Round(time.Millisecond).String())
 	return nil
 }
+
+// stopWithin is how long all parts together may take to end.
+func (p *process) stopWithin() time.Duration { return p.drain + time.Duration(p.leaving.Load()) }
 
 // newRegistry returns a registry with what every process reports of itself.
 func newRegistry() *prometheus.Registry {
