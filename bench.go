@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/holdfast-io/holdfast/backend/logic/keys"
+	"github.com/holdfast-io/holdfast/gateway/transport/secure"
 	"github.com/holdfast-io/holdfast/tools/bench"
 )
 
@@ -38,7 +40,7 @@ type benchFlags struct {
 func addBenchFlags(cmd *cobra.Command) *benchFlags {
 	b := &benchFlags{errs: cmd.ErrOrStderr()}
 	f := cmd.Flags()
-	f.StringVar(&b.endpoint, "endpoint", "127.0.0.1:7000", "the gateway's TCP listener; empty with --baseline: only the bare servers")
+	f.StringVar(&b.endpoint, "endpoint", "127.0.0.1:7000", "the gateway's listener, with a scheme for another transport than tcp: tls, ws, wss; idle knows poll, polls, sse and sses too; empty with --baseline: only the bare servers")
 	f.StringVar(&b.token, "token", "", "the token that every connection presents; empty for none")
 	f.StringVar(&b.data, "data", "", "a data folder; connection N presents a token for user bench-N made with its key")
 	f.StringSliceVar(&b.pids, "pid", nil, "ROLE=PID of server processes whose CPU time or memory is read; a bare PID is the gateway's")
@@ -130,6 +132,7 @@ connection, and measures all three in turn, --rounds times.`,
 	f.IntVar(&o.Inflight, "inflight", 1, "requests that a connection has unanswered, at most")
 	f.IntVar(&o.Size, "size", 64, "bytes of payload")
 	f.Float64Var(&o.Rate, "rate", 0, "requests a second in all (open loop); 0: as many as are answered (closed loop)")
+	f.StringSliceVar(&o.Beside, "beside", nil, "further transports of that listener, measured in the same rounds: ws, tls, wss")
 	f.BoolVar(&o.Separate, "separate-writes", false, "write each request by itself, not those that follow the answers of one read together")
 	f.DurationVar(&o.Warmup, "warmup", time.Second, "load before anything is measured")
 	f.DurationVar(&o.Duration, "duration", 5*time.Second, "measured time of a round")
@@ -173,6 +176,7 @@ ones need. What the kernel holds for the sockets is not counted.`,
 	f.IntVar(&o.High, "conns", o.High, "connections in the end")
 	f.IntVar(&o.Low, "low", o.Low, "connections at the lower end of the slope")
 	f.IntVar(&o.Size, "size", o.Size, "bytes of payload of the one message")
+	f.DurationVar(&o.Beats, "beats", 0, "then read the CPU time of keeping the connections alive for this long; longer than a heartbeat")
 	f.DurationVar(&o.Calm.Longest, "settle", o.Calm.Longest, "longest wait for the memory to settle, at each step")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var err error
@@ -233,8 +237,16 @@ func newBenchAll() *cobra.Command {
 	check := f.Bool("check", false, "fail when a goal is missed")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Progress = cmd.ErrOrStderr()
+		dir, err := os.MkdirTemp("", "holdfast-bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if err := addBenchCertificate(&o, dir); err != nil {
+			return err
+		}
 		missed := false
-		err := b.measure(cmd, o, func(ctx context.Context) (bench.Report, error) {
+		err = b.measure(cmd, o, func(ctx context.Context) (bench.Report, error) {
 			r, err := bench.All(ctx, o)
 			if err != nil {
 				return nil, err
@@ -251,6 +263,13 @@ func newBenchAll() *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// addBenchCertificate lets the gateway that is measured speak TLS.
+func addBenchCertificate(o *bench.AllOptions, dir string) error {
+	c, err := secure.SelfSigned(dir, []string{"127.0.0.1"})
+	o.Certificate, o.Key = c.Cert, c.Key
+	return err
 }
 
 // newBenchServe is one of the servers that --baseline starts.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/holdfast-io/holdfast/tools/bench/load"
@@ -21,13 +22,16 @@ type EchoOptions struct {
 	Separate         bool
 	Warmup, Duration time.Duration
 	Rounds           int
+	// Beside are further transports of the endpoint, measured in the same rounds.
+	Beside []string
 	// Baseline also measures the bare servers, in the same rounds.
 	Baseline bool
 }
 
 // Validate reports every setting that cannot work.
 func (o EchoOptions) Validate() error {
-	return errors.Join(o.Server.validate(o.Baseline), atLeast("conns", o.Conns, 1), atLeast("rounds", o.Rounds, 1), o.plan().Validate())
+	return errors.Join(o.Server.validate(o.Baseline), atLeast("conns", o.Conns, 1), atLeast("rounds", o.Rounds, 1),
+		o.plan().Validate(), validateBeside(o.Beside))
 }
 
 func (o EchoOptions) plan() load.Plan {
@@ -56,7 +60,9 @@ type EchoSummary struct {
 	Subject string `json:"subject"`
 	Rate    Spread `json:"rate"`
 	// OfNetpoll is beside the bare netpoll server of the same round.
-	OfNetpoll   EchoRatios        `json:"of_netpoll"`
+	OfNetpoll EchoRatios `json:"of_netpoll"`
+	// OfTCP is the rate beside our own on TCP in the same round.
+	OfTCP       Spread            `json:"rate_of_tcp"`
 	P50         Spread            `json:"p50_us"`
 	P99         Spread            `json:"p99_us"`
 	P999        Spread            `json:"p999_us"`
@@ -123,6 +129,10 @@ func Echo(ctx context.Context, o EchoOptions) (*EchoReport, error) {
 		return nil, err
 	}
 	defer stop()
+	if o.Endpoint != "" { // right behind TCP, which they are divided by
+		at := slices.IndexFunc(subjects, func(s subject) bool { return s.name == Holdfast })
+		subjects = slices.Insert(subjects, at+1, o.Server.beside(o.Beside)...)
+	}
 	r := &EchoReport{Machine: proc.DescribeMachine(), Conns: o.Conns, Inflight: o.Inflight, Size: o.Size,
 		OpenRate: o.Rate, Separate: o.Separate, Warmup: o.Warmup.String(), Duration: o.Duration.String()}
 	for n := range o.Rounds {
@@ -190,11 +200,14 @@ func addCounts(sum map[string]int64, others ...map[string]int64) map[string]int6
 }
 
 func summarizeEcho(name string, rounds []EchoRound) EchoSummary {
-	netpoll := map[int]EchoRound{}
+	netpoll, tcp := map[int]EchoRound{}, map[int]EchoRound{}
 	var own []EchoRound
 	for _, r := range rounds {
 		if r.Subject == Netpoll {
 			netpoll[r.Round] = r
+		}
+		if r.Subject == Holdfast {
+			tcp[r.Round] = r
 		}
 		if r.Subject == name {
 			own = append(own, r)
@@ -220,6 +233,10 @@ func summarizeEcho(name string, rounds []EchoRound) EchoSummary {
 		P999: figure(func(r EchoRound) float64 { return r.P999 }),
 		OfNetpoll: EchoRatios{Rate: ratio(rate), P50: ratio(p50), P99: ratio(p99),
 			CPU: ratio(func(r EchoRound) float64 { return r.First })},
+		OfTCP: gather(own, func(r EchoRound) (float64, bool) {
+			base := tcp[r.Round].Rate
+			return r.Rate / max(base, 1), base > 0 && r.Subject != Netpoll && r.Subject != Goroutines
+		}),
 		ServerCPU:   known(func(r EchoRound) float64 { return r.Server }),
 		LoaderCPU:   figure(func(r EchoRound) float64 { return r.Loader }),
 		HeapObjects: known(func(r EchoRound) float64 { return r.HeapObjects }),

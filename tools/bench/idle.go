@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +23,10 @@ type IdleOptions struct {
 	// Size of the one message, in bytes.
 	Size int
 	Calm proc.Calm
+	// Beats is how long the server's CPU time is then read while the connections
+	// do nothing but keep alive; 0: not at all. Longer than the server's heartbeat
+	// each connection has its turn.
+	Beats time.Duration
 	// Baseline also measures a fresh bare netpoll server.
 	Baseline bool
 }
@@ -44,16 +51,19 @@ func (o IdleOptions) Validate() error {
 // order in which they are taken; the last two are with High connections, of
 // which the first Low have sent their message at the third already.
 type IdleRound struct {
-	Subject    string           `json:"subject"`
-	Empty      int64            `json:"empty_bytes"`
-	LowIdle    int64            `json:"low_idle_bytes"`
-	LowEchoed  int64            `json:"low_echoed_bytes"`
-	HighIdle   int64            `json:"high_idle_bytes"`
-	HighEchoed int64            `json:"high_echoed_bytes"`
-	Calm       bool             `json:"calm"` // every reading had settled
-	PerIdle    float64          `json:"per_idle_conn_bytes"`
-	PerEchoed  float64          `json:"per_echoed_conn_bytes"`
-	Errors     map[string]int64 `json:"errors,omitempty"`
+	Subject    string  `json:"subject"`
+	Empty      int64   `json:"empty_bytes"`
+	LowIdle    int64   `json:"low_idle_bytes"`
+	LowEchoed  int64   `json:"low_echoed_bytes"`
+	HighIdle   int64   `json:"high_idle_bytes"`
+	HighEchoed int64   `json:"high_echoed_bytes"`
+	Calm       bool    `json:"calm"` // every reading had settled
+	PerIdle    float64 `json:"per_idle_conn_bytes"`
+	PerEchoed  float64 `json:"per_echoed_conn_bytes"`
+	// Beats were counted while PerBeat, CPU microseconds for each, was read.
+	Beats   int64            `json:"beats,omitempty"`
+	PerBeat float64          `json:"cpu_us_per_beat,omitempty"`
+	Errors  map[string]int64 `json:"errors,omitempty"`
 }
 
 // IdleSummary is one server over all rounds.
@@ -61,6 +71,7 @@ type IdleSummary struct {
 	Subject   string           `json:"subject"`
 	PerIdle   Spread           `json:"per_idle_conn_bytes"`
 	PerEchoed Spread           `json:"per_echoed_conn_bytes"`
+	PerBeat   Spread           `json:"cpu_us_per_beat"`
 	Errors    map[string]int64 `json:"errors,omitempty"`
 }
 
@@ -97,6 +108,7 @@ func (r *IdleReport) add(rounds ...IdleRound) {
 		}
 		s.PerIdle = same(func(y IdleRound) float64 { return y.PerIdle })
 		s.PerEchoed = same(func(y IdleRound) float64 { return y.PerEchoed })
+		s.PerBeat = gather(r.Rounds, func(y IdleRound) (float64, bool) { return y.PerBeat, y.Subject == x.Subject && y.Beats > 0 })
 		for _, y := range r.Rounds {
 			if y.Subject == x.Subject {
 				s.Errors = addCounts(s.Errors, y.Errors)
@@ -139,8 +151,25 @@ func Idle(ctx context.Context, o IdleOptions) (*IdleReport, error) {
 	return r, nil
 }
 
+// crowd is what both a Fleet and Calls do.
+type crowd interface {
+	Connect(ctx context.Context, total int) (*load.Tally, error)
+	EchoOnce(ctx context.Context, size int) (*load.Tally, error)
+	Hold(ctx context.Context) (*load.Tally, error)
+	Leave(ctx context.Context) (*load.Tally, error)
+	Close()
+}
+
+func (s subject) crowd() (crowd, error) {
+	scheme, _, ok := strings.Cut(s.Endpoint, "://")
+	if ok && slices.Contains(load.CallTransports, scheme) {
+		return load.NewCalls(s.config())
+	}
+	return load.NewFleet(s.config())
+}
+
 func (s subject) idle(ctx context.Context, o IdleOptions) (IdleRound, error) {
-	fleet, err := load.NewFleet(s.config())
+	fleet, err := s.crowd()
 	if err != nil {
 		return IdleRound{}, err
 	}
@@ -165,6 +194,11 @@ func (s subject) idle(ctx context.Context, o IdleOptions) (IdleRound, error) {
 			return IdleRound{}, err
 		}
 	}
+	if !s.raw {
+		if err := m.beats(ctx, o.Beats, &r); err != nil {
+			return IdleRound{}, err
+		}
+	}
 	more := float64(o.High - o.Low)
 	r.PerIdle = float64(r.HighIdle-r.LowEchoed) / more
 	r.PerEchoed = float64(r.HighEchoed-r.LowEchoed) / more
@@ -175,11 +209,36 @@ func (s subject) idle(ctx context.Context, o IdleOptions) (IdleRound, error) {
 
 // settler reads the memory of a server after each step of a fleet.
 type settler struct {
-	fleet  *load.Fleet
+	fleet  crowd
 	pid    int
 	calm   proc.Calm
 	steady bool
 	sum    *load.Tally
+}
+
+// beats reads what it costs to keep the connections alive for d.
+func (m *settler) beats(ctx context.Context, d time.Duration, r *IdleRound) error {
+	if d <= 0 {
+		return nil
+	}
+	before, err := proc.CPUTime(m.pid)
+	if err != nil {
+		return err
+	}
+	hctx, release := context.WithTimeout(ctx, d)
+	defer release()
+	held, err := m.fleet.Hold(hctx)
+	m.sum.Add(held)
+	if err := errors.Join(err, ctx.Err()); err != nil {
+		return err
+	}
+	after, err := proc.CPUTime(m.pid)
+	if err != nil {
+		return err
+	}
+	r.Beats = held.Pings
+	r.PerBeat = float64(after-before) / float64(time.Microsecond) / float64(max(held.Pings, 1))
+	return nil
 }
 
 // after does a step and then waits, keeping the connections alive, until the

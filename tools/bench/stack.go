@@ -26,6 +26,9 @@ type StackOptions struct {
 	GatewayConfig, EchoConfig string
 	// Set is more KEY=VALUE of the gateway's configuration.
 	Set []string
+	// Certificate and Key are PEM files: with them the gateway's port speaks TLS
+	// too. Both may be empty.
+	Certificate, Key string
 	// Instances of echo, in the slots from 0; 0: one.
 	Instances int
 }
@@ -57,6 +60,7 @@ func StartStack(ctx context.Context, o StackOptions) (_ *Stack, err error) {
 	}
 	pairs := append([]string{"admin.listen=" + s.Admin, "listeners.0.address=" + s.Endpoint,
 		"rpc.listen=unix:" + filepath.Join(s.dir, "gateway.sock"), "drain.window=0s"}, o.Set...)
+	pairs = append(pairs, o.secure()...)
 	for n := range max(o.Instances, 1) {
 		kit := fmt.Sprintf("unix:%s/echo-%d.sock", s.dir, n)
 		backend, err := proc.Spawn(nil, set("echo", o.EchoConfig, "admin.listen=", "kit.listen="+kit)...)
@@ -73,6 +77,18 @@ func StartStack(ctx context.Context, o StackOptions) (_ *Stack, err error) {
 	}
 	s.Processes = append([]Process{{Role: "gateway", PID: s.gateway.PID}}, s.Processes...)
 	return s, s.awaitReady(ctx)
+}
+
+// secure are the keys that make the port speak TLS, behind what it speaks in
+// configs/gateway.bench.yaml.
+func (o StackOptions) secure() (pairs []string) {
+	if o.Certificate == "" {
+		return nil
+	}
+	for i, name := range []string{"tcp", "ws", "poll", "sse", "tls", "wss", "polls", "sses"} {
+		pairs = append(pairs, fmt.Sprintf("listeners.0.transports.%d=%s", i, name))
+	}
+	return append(pairs, "listeners.0.tls.certificates.0.cert="+o.Certificate, "listeners.0.tls.certificates.0.key="+o.Key)
 }
 
 // set returns the arguments that start a role with changed keys.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/holdfast-io/holdfast/tools/bench/bare"
 	"github.com/holdfast-io/holdfast/tools/bench/load"
@@ -18,6 +20,9 @@ const (
 	Goroutines = "goroutines"
 )
 
+// over names our server on another transport than TCP, as reports show it.
+func over(transport string) string { return Holdfast + " " + transport }
+
 // Process is a server process of a subject. Its CPU time is read.
 type Process struct {
 	Role string `json:"role"` // gateway, backend, ...
@@ -30,7 +35,8 @@ type TokenSource = load.TokenSource
 
 // Server says how to reach what is measured.
 type Server struct {
-	// Endpoint is empty when only the baselines are wanted.
+	// Endpoint is empty when only the baselines are wanted. A scheme says which
+	// transport; without one it is TCP.
 	Endpoint string
 	// Tokens may be nil.
 	Tokens TokenSource
@@ -48,6 +54,30 @@ type subject struct {
 	name string
 	Server
 	raw bool
+}
+
+func (s Server) name() string {
+	if transport, _, ok := strings.Cut(s.Endpoint, "://"); ok && transport != "tcp" {
+		return over(transport)
+	}
+	return Holdfast
+}
+
+// beside returns s over each of the transports.
+func (s Server) beside(transports []string) (all []subject) {
+	for _, t := range transports {
+		all = append(all, subject{name: over(t), Server: s.on(t)})
+	}
+	return all
+}
+
+func validateBeside(transports []string) error {
+	for _, t := range transports {
+		if !slices.Contains(load.Transports, t) {
+			return fmt.Errorf("beside: %q, want some of %v", t, load.Transports)
+		}
+	}
+	return nil
 }
 
 func (s Server) validate(baseline bool) error {
@@ -79,6 +109,16 @@ func (s subject) config() load.Config {
 	return c
 }
 
+// on is s by another transport of the same port.
+func (s Server) on(transport string) Server {
+	_, address, ok := strings.Cut(s.Endpoint, "://")
+	if !ok {
+		address = s.Endpoint
+	}
+	s.Endpoint = transport + "://" + address
+	return s
+}
+
 // baseline starts a bare server as a process of its own. The caller ends it
 // with stop.
 func baseline(ctx context.Context, name string, like Server) (s subject, stop func(), err error) {
@@ -95,7 +135,7 @@ func baseline(ctx context.Context, name string, like Server) (s subject, stop fu
 // round measures them, and what ends the baselines.
 func withBaselines(ctx context.Context, s Server, wanted bool, names ...string) (all []subject, stop func(), err error) {
 	if s.Endpoint != "" {
-		all = []subject{{name: Holdfast, Server: s}}
+		all = []subject{{name: s.name(), Server: s}}
 	}
 	var stops []func()
 	stop = func() {

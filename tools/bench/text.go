@@ -122,7 +122,11 @@ func (r *EchoReport) tables() []table {
 		title:   "the same, divided by bare netpoll's",
 		columns: []string{"server", "requests/s", "p50", "p99", "CPU/request"},
 	}
+	ours := table{title: "rates divided by that on TCP", columns: []string{"server", "requests/s"}}
 	for _, s := range r.Summary {
+		if s.Subject != Holdfast && s.OfTCP.Known() {
+			ours.rows = append(ours.rows, []string{s.Subject, s.OfTCP.Text("%.2f")})
+		}
 		t.rows = append(t.rows, []string{s.Subject, s.Rate.Text("%.0f"), s.P50.Text("%.0f"), s.P99.Text("%.0f"), s.P999.Text("%.0f"),
 			cpuText(s), s.LoaderCPU.Text("%.2f"), s.HeapObjects.Text("%.2f"), errorText(s.Errors)})
 		t.notes = append(t.notes, s.doubts()...)
@@ -131,10 +135,14 @@ func (r *EchoReport) tables() []table {
 				s.OfNetpoll.P99.Text("%.2f"), s.OfNetpoll.CPU.Text("%.2f")})
 		}
 	}
-	if len(ratios.rows) == 0 {
-		return []table{t}
+	tables := []table{t}
+	if len(ratios.rows) > 0 {
+		tables = append(tables, ratios)
 	}
-	return []table{t, ratios}
+	if len(ours.rows) > 0 {
+		tables = append(tables, ours)
+	}
+	return tables
 }
 
 // othersMax is how many processors other programs may use before a report
@@ -177,10 +185,10 @@ func (r *IdleReport) machine() proc.Machine { return r.Machine }
 func (r *IdleReport) tables() []table {
 	t := table{
 		title:   fmt.Sprintf("idle: resident bytes a connection, slope from %d to %d connections", r.Low, r.High),
-		columns: []string{"server", "idle", "after one message", "errors"},
+		columns: []string{"server", "idle", "after one message", "CPU us a heartbeat", "errors"},
 	}
 	for _, s := range r.Summary {
-		t.rows = append(t.rows, []string{s.Subject, s.PerIdle.Text("%.0f"), s.PerEchoed.Text("%.0f"), errorText(s.Errors)})
+		t.rows = append(t.rows, []string{s.Subject, s.PerIdle.Text("%.0f"), s.PerEchoed.Text("%.0f"), s.PerBeat.Text("%.1f"), errorText(s.Errors)})
 	}
 	mb := func(n int64) float64 { return float64(n) / (1 << 20) }
 	for _, x := range r.Rounds {

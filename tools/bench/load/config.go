@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +26,7 @@ type TokenSource func(i int) (string, error)
 // Config says whom a Fleet connects to and how. Zero values are not defaults:
 // start from DefaultConfig.
 type Config struct {
-	// Endpoint is host:port, with or without "tcp://".
+	// Endpoint is host:port, or that behind one of Transports as a scheme.
 	Endpoint string
 	Mode     Mode
 	// Tokens may be nil: HELLO then carries no token.
@@ -55,6 +54,11 @@ func (c Config) Validate() error {
 	if _, err := resolve(c.Endpoint); err != nil {
 		errs = append(errs, err)
 	}
+	if t, err := transportOf(c.Endpoint); err != nil {
+		errs = append(errs, err)
+	} else if c.Mode == Raw && t != (transport{}) {
+		errs = append(errs, fmt.Errorf("endpoint %q: bytes that are no frames go over tcp alone", c.Endpoint))
+	}
 	if c.Threads < 1 || c.Threads > 64 {
 		errs = append(errs, fmt.Errorf("threads: %d, want 1 to 64", c.Threads))
 	}
@@ -79,7 +83,8 @@ type address struct {
 }
 
 func resolve(endpoint string) (address, error) {
-	tcp, err := net.ResolveTCPAddr("tcp", strings.TrimPrefix(endpoint, "tcp://"))
+	_, hostport := split(endpoint)
+	tcp, err := net.ResolveTCPAddr("tcp", hostport)
 	if err != nil {
 		return address{}, fmt.Errorf("endpoint %q: %w", endpoint, err)
 	}

@@ -13,6 +13,8 @@ type connState uint8
 const (
 	stateFree       connState = iota // no socket
 	stateConnecting                  // the kernel is at it
+	stateShaking                     // hands, of TLS
+	stateUpgrading                   // to a WebSocket
 	stateGreeting                    // HELLO is out, WELCOME not yet in
 	stateOpen
 	stateLeaving // CLOSE is out, the end of the stream not yet in
@@ -39,6 +41,8 @@ type conn struct {
 	partial  []byte // the beginning of a frame whose rest has not come
 	unsent   []byte // what the socket did not take
 
+	tls *tlsEnd // nil where nothing is encrypted
+
 	// Of the phase that runs.
 	due, issued int64
 }
@@ -56,7 +60,14 @@ func (l *loop) request(c *conn, at int64) {
 
 // append adds a frame of ours to the loop's buffer.
 func (l *loop) append(f *wire.Frame) {
-	b, err := wire.AppendStream(l.wbuf, f)
+	var b []byte
+	var err error
+	if l.via.ws {
+		l.masks++
+		b, err = appendWS(l.wbuf, f, uint32(mix(l.masks)))
+	} else {
+		b, err = wire.AppendStream(l.wbuf, f)
+	}
 	if err != nil {
 		panic(err) // our own frames fit: sizes are checked before a phase begins
 	}
@@ -68,7 +79,21 @@ func (l *loop) append(f *wire.Frame) {
 func (l *loop) flush(c *conn) {
 	b := l.wbuf
 	l.wbuf = l.wbuf[:0]
-	if len(b) == 0 || c.state == stateFree {
+	if len(b) > 0 && c.state != stateFree {
+		l.send(c, b)
+	}
+}
+
+// send writes b to c, and what TLS has to say of its own.
+func (l *loop) send(c *conn, b []byte) {
+	if c.tls != nil {
+		var err error
+		if b, err = c.tls.seal(b); err != nil {
+			l.lose(c, KindTLS)
+			return
+		}
+	}
+	if len(b) == 0 {
 		return
 	}
 	if len(c.unsent) > 0 {
@@ -107,7 +132,10 @@ func (l *loop) writable(c *conn) {
 // closed, so that the end must be read too: no other event will tell.
 func (l *loop) readable(c *conn, ended bool) {
 	for gen := c.gen; c.gen == gen; {
-		have := copy(l.rbuf, c.partial)
+		have := 0
+		if c.tls == nil { // what is kept of a TLS connection has been decrypted
+			have = copy(l.rbuf, c.partial)
+		}
 		n, errno := read(c.fd, l.rbuf[have:])
 		switch {
 		case errno == unix.EAGAIN:
@@ -120,14 +148,29 @@ func (l *loop) readable(c *conn, ended bool) {
 			return
 		}
 		now := l.now()
-		rest := l.take(c, l.rbuf[:have+n], now)
+		l.came(c, l.rbuf[:have+n], now)
 		if c.gen != gen {
 			return
 		}
-		c.partial = append(c.partial[:0], rest...)
 		l.phase.drained(l, c, now)
 		if have+n < len(l.rbuf) && !ended {
 			return // a short read: nothing is left
+		}
+	}
+}
+
+// came handles the bytes of one read.
+func (l *loop) came(c *conn, b []byte, now int64) {
+	switch {
+	case c.state == stateShaking:
+		l.shake(c, b, now)
+	case c.tls != nil:
+		l.decrypt(c, b, now)
+	default:
+		gen := c.gen
+		rest := l.take(c, b, now)
+		if c.gen == gen {
+			c.partial = append(c.partial[:0], rest...)
 		}
 	}
 }

@@ -12,6 +12,9 @@ func (l *loop) take(c *conn, b []byte, now int64) (rest []byte) {
 	if l.cfg.Mode == Raw {
 		return l.takeRaw(c, b, now)
 	}
+	if l.via.ws {
+		return l.takeWS(c, b, now)
+	}
 	for gen := c.gen; len(b) > 0 && c.gen == gen; {
 		f, size, err := wire.ParseStream(b, frameBytesMax, wire.FromGateway)
 		if errors.Is(err, wire.ErrIncomplete) {

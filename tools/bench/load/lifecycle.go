@@ -37,12 +37,32 @@ func (l *loop) connected(c *conn) {
 		l.lose(c, KindConnect)
 		return
 	}
-	c.state = stateGreeting
-	if l.cfg.Mode == Raw {
+	switch {
+	case l.cfg.Mode == Raw:
+		c.state = stateGreeting
 		c.window, c.frameMax = rawWindow, frameBytesMax
 		l.ready(c, l.now())
+	case l.via.tls:
+		c.state, c.tls = stateShaking, newTLSEnd()
+		l.shake(c, nil, l.now())
+	default:
+		l.introduce(c)
+	}
+}
+
+// introduce says the first words to the gateway itself.
+func (l *loop) introduce(c *conn) {
+	if l.via.ws {
+		c.state = stateUpgrading
+		l.send(c, wsHandshake)
 		return
 	}
+	l.greet(c)
+}
+
+// greet says HELLO.
+func (l *loop) greet(c *conn) {
+	c.state = stateGreeting
 	hello, err := l.hello(c.index)
 	if err != nil {
 		l.lose(c, KindToken)
@@ -99,10 +119,14 @@ func (l *loop) lose(c *conn, kind string) {
 func (l *loop) release(c *conn) {
 	l.abandon(c)
 	switch c.state {
-	case stateConnecting, stateGreeting:
+	case stateConnecting, stateShaking, stateUpgrading, stateGreeting:
 		l.landed(c)
 	case stateOpen:
 		l.open--
+	}
+	if c.tls != nil {
+		c.tls.drop()
+		c.tls = nil
 	}
 	abort(c.fd)
 	c.fd, c.state = -1, stateFree

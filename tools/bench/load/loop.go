@@ -44,6 +44,7 @@ type loop struct {
 	// Static after newLoop.
 	cfg    Config
 	to     address
+	via    transport
 	number int // of this loop, from 0
 	epoch  time.Time
 	poll   *poller
@@ -56,6 +57,8 @@ type loop struct {
 	span    span
 	tally   *Tally
 	rbuf    []byte
+	plain   []byte // the same, decrypted
+	masks   uint64 // how many messages were masked
 	wbuf    []byte
 	command []byte
 	payload []byte
@@ -67,12 +70,20 @@ func newLoop(cfg Config, number int, epoch time.Time) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
+	via, err := transportOf(cfg.Endpoint)
+	if err != nil {
+		return nil, err
+	}
 	p, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{cfg: cfg, to: to, number: number, epoch: epoch, poll: p,
 		tally: NewTally(), rbuf: make([]byte, readBytes), command: []byte(echoCommand)}
+	l.via = via
+	if via.tls {
+		l.plain = make([]byte, readBytes)
+	}
 	return l, nil
 }
 

@@ -13,6 +13,8 @@ import (
 const (
 	KindConnect    = "connect"         // refused, unreachable, no port left
 	KindTimeout    = "connect_timeout" // not open, WELCOME included, in time
+	KindTLS        = "tls"             // the handshake failed, or what followed it
+	KindUpgrade    = "upgrade"         // the answer is no WebSocket
 	KindToken      = "token"           // the token source failed
 	KindEOF        = "eof"             // ended by the peer without CLOSE
 	KindReset      = "reset"           // a read or write failed
