@@ -27,6 +27,10 @@ type fakeDispatcher struct {
 	ended        []string // "uid reason"
 	incarnations []int64
 	expires      time.Time // of every credential
+
+	judge  func(gateway.Login) gateway.Verdict // nil: as above
+	logins []gateway.Login
+	states []string // "uid cut" and "uid resumed transport", in order
 }
 
 func newFakeDispatcher() *fakeDispatcher {
@@ -41,7 +45,13 @@ func (d *fakeDispatcher) Incarnation(i int64) {
 
 func (d *fakeDispatcher) Connect(l gateway.Login, done func(gateway.Verdict)) {
 	d.mu.Lock()
-	expires := d.expires
+	expires, judge := d.expires, d.judge
+	d.logins = append(d.logins, l)
+	if judge != nil {
+		d.mu.Unlock()
+		go func() { done(judge(l)) }()
+		return
+	}
 	if l.Token == "wait" {
 		d.waiting = append(d.waiting, done)
 		d.mu.Unlock()
@@ -78,6 +88,21 @@ func (d *fakeDispatcher) endings() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]string(nil), d.ended...)
+}
+
+// asked returns the logins that came since the last time.
+func (d *fakeDispatcher) asked() []gateway.Login {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.logins
+	d.logins = nil
+	return l
+}
+
+func (d *fakeDispatcher) note(state string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.states = append(d.states, state)
 }
 
 // takeWaiting returns the logins that wait for the test.
@@ -143,8 +168,11 @@ func (l *fakeLanes) Answer(_ string, seq int64, _ int32, status int32, payload [
 	return true
 }
 
-func (l *fakeLanes) Cut(string)             {}
-func (l *fakeLanes) Resumed(string, string) {}
+func (l *fakeLanes) Cut(string) { l.disp.note(l.origin.UID + " cut") }
+
+func (l *fakeLanes) Resumed(transport, _ string) {
+	l.disp.note(l.origin.UID + " resumed " + transport)
+}
 
 func (l *fakeLanes) End(reason string) {
 	l.disp.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,8 +50,46 @@ type running struct {
 	disp   *fakeDispatcher
 	reg    *prometheus.Registry
 	addr   string
+	logs   *logLines
 	stop   context.CancelFunc
 	result chan error
+}
+
+// logLines keeps what is logged above Debug, and shows all with -v.
+type logLines struct {
+	slog.Handler
+	mu    *sync.Mutex
+	lines *[]string
+}
+
+func newLogLines() *logLines {
+	w := io.Discard
+	if testing.Verbose() {
+		w = os.Stderr
+	}
+	return &logLines{Handler: slog.NewTextHandler(w, nil), mu: new(sync.Mutex), lines: new([]string)}
+}
+
+func (l *logLines) Handle(ctx context.Context, r slog.Record) error {
+	line := r.Level.String() + " " + r.Message
+	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	l.mu.Lock()
+	*l.lines = append(*l.lines, line)
+	l.mu.Unlock()
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l *logLines) WithAttrs(a []slog.Attr) slog.Handler {
+	return &logLines{Handler: l.Handler.WithAttrs(a), mu: l.mu, lines: l.lines}
+}
+
+// take returns the lines since the last time.
+func (l *logLines) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := *l.lines
+	*l.lines = nil
+	return lines
 }
 
 func start(t *testing.T, change ...func(*gateway.Config)) *running {
@@ -69,12 +108,8 @@ func start(t *testing.T, change ...func(*gateway.Config)) *running {
 	for _, fn := range change {
 		fn(&cfg)
 	}
-	r := &running{t: t, disp: newFakeDispatcher(), reg: prometheus.NewRegistry(), result: make(chan error, 1)}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	if testing.Verbose() {
-		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
-	}
-	srv, err := gateway.New(cfg, log, r.reg)
+	r := &running{t: t, disp: newFakeDispatcher(), reg: prometheus.NewRegistry(), logs: newLogLines(), result: make(chan error, 1)}
+	srv, err := gateway.New(cfg, slog.New(r.logs), r.reg)
 	if err != nil {
 		t.Fatal(err)
 	}
