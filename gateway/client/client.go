@@ -111,7 +111,9 @@ func (c *Client) Err() error {
 // returns when every goroutine of the client's has ended: after the gateway has
 // closed its side, 3 s at most, and after OnPush has returned. Requests that wait
 // for a reply fail with ErrOutcomeUnknown; pushes that arrived and were not
-// handled are dropped. It may be called more than once; its error is always nil.
+// handled are dropped. While there is no connection nobody can be told: the
+// session then ends with its ResumeTTL. It may be called more than once; its error
+// is always nil.
 func (c *Client) Close() error {
 	c.cancel()
 	c.wg.Wait()

@@ -62,7 +62,13 @@ func (c *Client) connectTo(ctx context.Context, to target) (*connection, error) 
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.ConnectTimeout, errNoWelcome)
 	defer cancel()
 	token, err := c.token(ctx)
-	if err != nil {
+	switch {
+	case err == nil:
+	case c.link.resume != nil && !errors.Is(err, errSameToken):
+		// A resume needs none. Without it there is only no new session either.
+		c.cfg.Log.Debug("no token beside the resume", "error", err)
+		token = ""
+	default:
 		return nil, fmt.Errorf("%w: %w", errNoToken, err)
 	}
 	hello := c.cfg.hello(token)

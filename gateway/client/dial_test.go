@@ -36,7 +36,8 @@ func TestTokenIsRenewed(t *testing.T) {
 	})
 }
 
-// TestTokenFuncFails: not having a token right now is a failed attempt.
+// TestTokenFuncFails: not having a token right now is a failed attempt, where
+// there is no session to resume.
 func TestTokenFuncFails(t *testing.T) {
 	bubble(t, func(t *testing.T, g *scripted, cfg Config) {
 		asked := 0
@@ -47,7 +48,7 @@ func TestTokenFuncFails(t *testing.T) {
 			}
 			return "t", nil
 		}
-		_, p := dialed(t, g, cfg, nil)
+		_, p := dialed(t, g, cfg, func(w *wire.Welcome) { w.ResumeTTLMS = 0 })
 		p.conn.Close()
 		g.welcome(nil).conn.Close()
 		if asked != 3 {

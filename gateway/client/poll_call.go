@@ -24,9 +24,10 @@ const (
 	// pollTriesMax is how often a call is made before its connection counts as
 	// lost. Repeating a call is harmless: ids and seqs make it so.
 	pollTriesMax = 3
-	// pollIdleTime closes an HTTP connection that no call uses; a little more
-	// than a GET is held.
-	pollIdleTime = 90 * time.Second
+	// pollIdleTime closes an HTTP connection that no call uses, before a gateway
+	// does (75 s by default): a POST on one that is just being closed would have
+	// to be repeated.
+	pollIdleTime = 60 * time.Second
 )
 
 // pollClient makes the HTTP calls of a long-poll session. Several may be under

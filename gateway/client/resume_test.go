@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -304,5 +305,32 @@ func TestGoAwayIsNoResume(t *testing.T) {
 			t.Errorf("HELLO at %s asks for %+v", p.address, h.Resume)
 		}
 		p.conn.Close()
+	})
+}
+
+// TestResumeNeedsNoToken: a session is resumed while there is no token to be had.
+func TestResumeNeedsNoToken(t *testing.T) {
+	bubble(t, func(t *testing.T, g *scripted, cfg Config) {
+		asked := 0
+		cfg.Token = ""
+		cfg.TokenFunc = func(context.Context) (string, error) {
+			if asked++; asked > 1 {
+				return "", errors.New("the login service is down")
+			}
+			return "t", nil
+		}
+		c, p := dialed(t, g, cfg, nil)
+		p.conn.Close()
+		p = g.accept()
+		if h := p.hello(); h.Resume == nil || h.HasToken {
+			t.Errorf("HELLO with resume %+v and token %q, want to resume without", h.Resume, h.Token)
+		}
+		p.resumed("x2", 0)
+		got := request(t.Context(), c, "q")
+		p.expect(wire.TypeRequest)
+		p.reply(1, "a")
+		if a := <-got; a.payload != "a" {
+			t.Errorf("request = %q, %v", a.payload, a.err)
+		}
 	})
 }

@@ -89,6 +89,9 @@ func (r *rotation) targets(resumes bool, now time.Time) []target {
 // endpoint, whatever it said. When that is the one that was known to work, the
 // time until the next climb runs on, unless this was one.
 func (r *rotation) reached(transport string, now time.Time) {
+	if len(r.current.transports) == 1 {
+		return // there is nothing to choose
+	}
 	key := r.current.String()
 	if known := r.found[key]; known.transport != transport || now.Sub(known.since) >= r.climbAfter {
 		r.found[key] = found{transport, now}

@@ -15,6 +15,9 @@ import (
 const (
 	// pollHoldDefault is how long a GET is held by a gateway that does not say.
 	pollHoldDefault = 15 * time.Second
+	// pollHoldMax bounds what a gateway may say. A network that has forgotten a
+	// connection is noticed only when the answer to its GET is overdue.
+	pollHoldMax = 2 * time.Minute
 	// pollGrace is what an answer may take beyond that.
 	pollGrace = 10 * time.Second
 	// pollFramesMax bounds the frames of one POST.
@@ -56,7 +59,7 @@ func (t *pollTransport) welcome(w *wire.Welcome, seq uint64) {
 	t.calls.bearer = w.Session + "." + w.Secret
 	t.hold = pollHoldDefault
 	if w.PollMS > 0 {
-		t.hold = time.Duration(w.PollMS) * time.Millisecond
+		t.hold = min(time.Duration(w.PollMS)*time.Millisecond, pollHoldMax)
 	}
 	t.bodyMax, t.seq = w.MaxFrame, seq
 }
