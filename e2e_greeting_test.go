@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -47,8 +48,13 @@ func TestGreetingWorksInABrowser(t *testing.T) {
 // openPage opens a page in a browser of its own, which ends with the test.
 func openPage(t *testing.T, url string) {
 	t.Helper()
+	// Not t.TempDir: a process of the browser may still write while it is killed.
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(testenv.Chromium(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-		"--no-first-run", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--user-data-dir="+t.TempDir(), url)
+		"--no-first-run", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--user-data-dir="+profile, url)
 	// A group of its own, since the browser is many processes.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -57,5 +63,11 @@ func openPage(t *testing.T, url string) {
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // it may have ended
 		_ = cmd.Wait()
+		for range 100 {
+			if os.RemoveAll(profile) == nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
 	})
 }
