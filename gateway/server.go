@@ -78,7 +78,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Server, erro
 	s.transport = transport.Deps{
 		Limits: func() *transport.Limits { return s.live.Load().transport },
 		Accept: s.accept, Serve: s.serveHTTP, Gate: gatekeeper{s.gate},
-		Wheel: s.wheel, Metrics: transport.NewMetrics(reg), TLSMetrics: secure.NewMetrics(reg), Log: log,
+		Wheel: s.wheel, Refusing: new(atomic.Int64), Metrics: transport.NewMetrics(reg), TLSMetrics: secure.NewMetrics(reg), Log: log,
 	}
 	return s, nil
 }

@@ -40,9 +40,9 @@ type Listener struct {
 	handshakes *secure.Handshakes
 	writable   *writable
 	ln         *endpoint.Listener
-	stopping   atomic.Bool // whoever is accepted now is cut
-	refusing   atomic.Int64
-	leaving    atomic.Bool // HTTP connections end with their next answer
+	stopping   atomic.Bool             // whoever is accepted now is cut
+	verdict    atomic.Pointer[verdict] // netpoll prepares each connection right after it has accepted it, on the same goroutine
+	leaving    atomic.Bool             // HTTP connections end with their next answer
 
 	mu    sync.Mutex // guards the following
 	conns *Conn      // first of all connections, those that are being closed included
@@ -60,6 +60,9 @@ type Deps struct {
 	Serve func(*Call)
 	Gate  Gatekeeper
 	Wheel *wheel.Wheel
+	// Refusing is how many connections of all listeners wait to be told why they
+	// may not stay.
+	Refusing *atomic.Int64
 
 	Metrics *Metrics
 	// TLSMetrics are those of package secure.
@@ -84,6 +87,9 @@ func Listen(cfg ListenerConfig, deps Deps) (*Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
 	}
 	l.ln, l.unix = ln, ln.Addr().Network() == "unix"
+	if err := boundReceiving(ln); err != nil {
+		return nil, fmt.Errorf("listener %s: %w", cfg.Address, errors.Join(err, ln.Release()))
+	}
 	if l.writable, err = newWritable(); err != nil {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, errors.Join(err, ln.Release()))
 	}
@@ -172,7 +178,9 @@ func (l *Listener) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		defer close(served)
-		err := loop.Serve(l.ln)
+		door := newDoorway(l)
+		defer door.close()
+		err := loop.Serve(door)
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("listener %s: %w", l.cfg.Address, err)
 		}
@@ -236,7 +244,7 @@ func (l *Listener) prepare(nc netpoll.Connection) context.Context {
 // welcome puts the first reader on a connection that may stay.
 func (l *Listener) welcome(c *Conn) {
 	c.reader = detectReader{}
-	if r := l.Gate.Accept(); r != nil {
+	if r := l.verdict.Load().refusal; r != nil {
 		c.refuseLater(r)
 	} else {
 		c.counted = true

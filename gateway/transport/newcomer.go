@@ -109,14 +109,15 @@ func (c *Conn) judgeLocked(r *Refusal) {
 	c.WakeAt(c.openedAt + refusedWait.Milliseconds())
 }
 
-// refusingMax is how many connections of a listener may wait to be told why they
-// may not stay. Those beyond it are cut: a flood must not be served with words.
-const refusingMax = 64
+// refusingMax is how many connections of all listeners may wait to be told why they
+// may not stay. Those beyond it are cut: a flood must not be served with words, and
+// each takes one of the descriptors that admission leaves to others, at least 128.
+const refusingMax = 32
 
 // refuseLater tells the client r when it has shown how it speaks.
 func (c *Conn) refuseLater(r *Refusal) {
 	c.refusal = r
-	if c.listener.refusing.Add(1) > refusingMax {
+	if c.listener.Refusing.Add(1) > refusingMax {
 		c.Abort()
 	}
 }
@@ -132,6 +133,6 @@ func (c *Conn) leave() {
 		c.listener.Gate.Released()
 	}
 	if c.refusal != nil {
-		c.listener.refusing.Add(-1)
+		c.listener.Refusing.Add(-1)
 	}
 }
