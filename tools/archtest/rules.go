@@ -128,6 +128,7 @@ var testOnly = []string{
 	"pgregory.net/rapid",
 	"github.com/google/go-cmp",
 	"github.com/pires/go-proxyproto",
+	"github.com/chromedp/chromedp",
 }
 
 // pure packages have no clock, no goroutine, no logger, no metrics and no I/O:
