@@ -157,6 +157,15 @@ func (b *body) add(in []byte, most int) {
 	b.data = append(b.data, in...)
 }
 
+// of says whose body is too long.
+func (e *Error) of(r *Request) *Error {
+	if e.Status == http.StatusRequestEntityTooLarge {
+		r.Close = true
+		e.Request = r
+	}
+	return e
+}
+
 func (b *body) tooLarge() *Error {
 	return statusf(http.StatusRequestEntityTooLarge, "body: more than %d bytes", b.bytesMax)
 }

@@ -28,11 +28,11 @@ func parseHead(head []byte, fields, bodyBytesMax int) (*Request, body, *Error) {
 		return nil, body{}, err
 	}
 	b, err := r.framing(bodyBytesMax)
-	if err != nil {
-		return nil, body{}, err
-	}
 	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"} {
 		delete(r.Header, name)
+	}
+	if err != nil {
+		return nil, body{}, err.of(r)
 	}
 	return r, b, nil
 }

@@ -84,13 +84,16 @@ func (m *message) take(b []byte, l Limits) (n int, done bool, err *Error) {
 		m.waits = m.req.Expects100
 	}
 	k, done, err := m.body.take(b[n:], l.HeadBytes)
+	if err != nil {
+		return n + k, false, err.of(m.req)
+	}
 	if k > 0 {
 		m.waits = false
 	}
 	if done {
 		m.req.Body = m.body.data
 	}
-	return n + k, done, err
+	return n + k, done, nil
 }
 
 // takeHead takes bytes of b up to the end of the head, where it sets m.req.

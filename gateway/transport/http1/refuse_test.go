@@ -136,6 +136,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestTooLongBodyKeepsItsRequest: who sent too long a body is known, and only
+// then is a request told of with a refusal.
+func TestTooLongBodyKeepsItsRequest(t *testing.T) {
+	for _, tt := range refusals {
+		got := feedAllWays(t, limits, []byte(strings.Replace(tt.in, "Host: h", "Host: h\r\nOrigin: http://a", 1)))
+		switch r := got.refusal; {
+		case r == nil: // the other field has made it another refusal, or none
+		case r.Status != 413:
+			if r.Request != nil {
+				t.Errorf("%s: refused with %v and the request %+v", tt.name, r, r.Request)
+			}
+		case r.Request == nil || r.Request.Path != "/v1/poll" || r.Request.Header.Get("Origin") != "http://a" || !r.Request.Close ||
+			r.Request.Body != nil || len(r.Request.Header["Content-Length"]) > 0:
+			t.Errorf("%s: refused with the request %+v, want it without its body", tt.name, r.Request)
+		}
+	}
+}
+
 // TestRefusedBehindAnother: a request is given out, though the one behind it in
 // the same read cannot be.
 func TestRefusedBehindAnother(t *testing.T) {

@@ -59,6 +59,10 @@ type Error struct {
 	// Message names the field and its limit. It holds nothing that the peer
 	// sent, so it can be logged and sent back as it is.
 	Message string
+	// Request is the request, without its body, where that is too long and all
+	// else is well: whoever sent it may be told in its own terms. Its Close is
+	// true.
+	Request *Request
 }
 
 // Error is the message with the status before it.
