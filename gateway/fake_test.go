@@ -90,6 +90,13 @@ func (d *fakeDispatcher) endings() []string {
 	return append([]string(nil), d.ended...)
 }
 
+// judgeBy has logins judged by fn from now on.
+func (d *fakeDispatcher) judgeBy(fn func(gateway.Login) gateway.Verdict) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.judge = fn
+}
+
 // asked returns the logins that came since the last time.
 func (d *fakeDispatcher) asked() []gateway.Login {
 	d.mu.Lock()

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/holdfast-io/holdfast/gateway/poll"
 	"github.com/holdfast-io/holdfast/gateway/session"
 	"github.com/holdfast-io/holdfast/gateway/transport"
 	"github.com/holdfast-io/holdfast/gateway/wire"
@@ -42,14 +44,28 @@ type guest struct {
 	*session.Attachment
 	srv     *Server
 	uid     string
-	counted bool
+	counted atomic.Bool // as one of its user's: until it has gone or another has taken its place
 }
 
 // Closed is called once when the connection has gone.
 func (g *guest) Closed() {
 	g.Attachment.Closed()
-	if g.counted {
+	if g.counted.CompareAndSwap(true, false) {
 		g.srv.gate.UserLeft(g.uid)
+	}
+}
+
+// guestOn is who receives from conn, nil while or unless it is a session's.
+func guestOn(conn session.Conn) *guest {
+	switch c := conn.(type) {
+	case *transport.Conn:
+		g, _ := c.Receiver().(*guest)
+		return g
+	case *poll.Conn:
+		g, _ := c.Receiver().(*guest)
+		return g
+	default:
+		return nil
 	}
 }
 
@@ -156,7 +172,8 @@ func (h *handshake) judged(l Login, v Verdict) {
 // handOver gives the connection to a session. It reports false when the
 // connection has gone meanwhile, of which the session was told.
 func (h *handshake) handOver(at *session.Attachment, uid string, counted bool) bool {
-	g := &guest{Attachment: at, srv: h.srv, uid: uid, counted: counted}
+	g := &guest{Attachment: at, srv: h.srv, uid: uid}
+	g.counted.Store(counted)
 	h.mu.Lock()
 	h.next = g
 	gone := h.gone

@@ -24,6 +24,9 @@ const preflightMaxAge = "600"
 func (s *Server) serveHTTP(k *transport.Call) {
 	r := k.Request()
 	methods := allowed(k, r.Path)
+	if r.Path != pathWS && s.turnAway(k) { // the handshake of a WebSocket is judged and told as a connection
+		return
+	}
 	if methods == "" {
 		k.Answer(http.StatusNotFound, 0, nil)
 		return
@@ -44,6 +47,21 @@ func (s *Server) serveHTTP(k *transport.Call) {
 	default:
 		s.poll.Serve(pollCall{k})
 	}
+}
+
+// turnAway refuses a call whose client may not be here.
+func (s *Server) turnAway(k *transport.Call) bool {
+	if k.TurnAway() {
+		return true
+	}
+	if !k.Forwarded() { // its address was judged when it connected
+		return false
+	}
+	refused, ok := s.gate.Listed(k.Client())
+	if !ok {
+		k.Refuse(refused.Code, refused.Message, refused.RetryAfter)
+	}
+	return !ok
 }
 
 // allowed lists the methods of a path that the listener serves, "" for one that

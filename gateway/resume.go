@@ -14,7 +14,8 @@ func (h *handshake) resume(hello *wire.Hello) (done bool) {
 		return h.notResumed(hello, resumeUnknown)
 	}
 	// A session that is still on a connection is one of its user's already.
-	counted := !one.Attached()
+	old := guestOn(one.Conn())
+	counted := old == nil
 	if counted {
 		if r, ok := h.srv.gate.User(one.UID()); !ok {
 			h.refuse(r.Code, r.Message, r.RetryAfter)
@@ -29,6 +30,11 @@ func (h *handshake) resume(hello *wire.Hello) (done bool) {
 	switch outcome {
 	case session.ResumeOK:
 		h.srv.metrics.resume(resumeOK)
+		if !counted { // the place goes along, unless the old connection has just given it back
+			if counted = old.counted.CompareAndSwap(true, false); !counted {
+				_, counted = h.srv.gate.User(one.UID())
+			}
+		}
 		h.handOver(at, one.UID(), counted)
 		return true
 	case session.ResumeBadSeq:

@@ -139,13 +139,22 @@ func (g *Gate) EnterForwarded(addr netip.Addr) (Refusal, bool) {
 	if !addr.IsValid() {
 		return Refusal{}, true
 	}
-	p := g.policy.Load()
-	allowed := p.allow.Contains(addr)
-	if !allowed && p.deny.Contains(addr) && g.refuses(ReasonDenied, p.denyDryRun, addr, "") {
-		return g.refusal(ReasonDenied, 0), false
+	if r, ok := g.Listed(addr); !ok {
+		return r, false
 	}
-	if reason, wait := g.enter(p, addr, allowed); reason != Admitted {
+	p := g.policy.Load()
+	if reason, wait := g.enter(p, addr, p.allow.Contains(addr)); reason != Admitted {
 		return g.refusal(reason, wait), false
+	}
+	return Refusal{}, true
+}
+
+// Listed judges an address by the lists alone, as for one of many calls that
+// come on a proxy's connection. An invalid address passes.
+func (g *Gate) Listed(addr netip.Addr) (Refusal, bool) {
+	p := g.policy.Load()
+	if addr.IsValid() && p.deny.Contains(addr) && !p.allow.Contains(addr) && g.refuses(ReasonDenied, p.denyDryRun, addr, "") {
+		return g.refusal(ReasonDenied, 0), false
 	}
 	return Refusal{}, true
 }

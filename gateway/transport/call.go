@@ -83,6 +83,10 @@ func (k *Call) RemoteIP() string {
 	return k.client.String()
 }
 
+// Forwarded reports whether a proxy's header has told the client's address. Then
+// the connection it came on is the proxy's, and has been judged as that.
+func (k *Call) Forwarded() bool { return k.client != k.h.c.remote.Addr() }
+
 // Secure reports whether the call came over TLS.
 func (k *Call) Secure() bool { return k.h.c.tls != nil }
 
@@ -129,6 +133,19 @@ func (k *Call) Refuse(code wire.CloseCode, reason string, retryAfter time.Durati
 	k.Answer(code.HTTPStatus(), retryAfter, closeObject(code, reason))
 }
 
+// TurnAway refuses a call on a connection that may not stay, and reports whether
+// that is so. Nothing but an Upgrade may be done for one that was not asked: a
+// WebSocket is told in its own words.
+func (k *Call) TurnAway() bool {
+	r := k.h.c.refusal
+	if r == nil {
+		return false
+	}
+	k.Refuse(r.Code, r.Message, r.RetryAfter)
+	k.h.c.Finish()
+	return true
+}
+
 // Upgrade makes the connection a WebSocket, or answers why it cannot be one.
 func (k *Call) Upgrade() bool {
 	u, response, refused := websocket.Accept(k.Request())
@@ -136,7 +153,9 @@ func (k *Call) Upgrade() bool {
 		for _, f := range refused.Fields {
 			k.SetField(f.Name, f.Value)
 		}
-		k.Answer(refused.Status, 0, closeObject(wire.CloseProtocolError, refused.Message))
+		if !k.TurnAway() {
+			k.Answer(refused.Status, 0, closeObject(wire.CloseProtocolError, refused.Message))
+		}
 		return false
 	}
 	c := k.h.c
@@ -161,6 +180,10 @@ func (k *Call) Upgrade() bool {
 func (c *Conn) changeClient(addr netip.Addr) {
 	if c.refusal != nil || addr == c.remote.Addr() {
 		return
+	}
+	if c.entered { // it came before its proxy was believed
+		c.entered = false
+		c.listener.Gate.Left(c)
 	}
 	c.remote = netip.AddrPortFrom(addr, 0)
 	c.judgeLocked(c.listener.Gate.EnterForwarded(c))

@@ -103,13 +103,7 @@ func (h *httpConn) serve(req *http1.Request) {
 	h.call, h.begun = call, false
 	h.calls++
 	h.mu.Unlock()
-	c := h.c
-	if r := c.refusal; r != nil && req.Header.Get("Upgrade") == "" {
-		call.Refuse(r.Code, r.Message, r.RetryAfter)
-		c.Finish()
-	} else {
-		c.listener.Serve(call)
-	}
+	h.c.listener.Serve(call)
 	call.req.Store(nil) // a call that waits keeps no head
 }
 

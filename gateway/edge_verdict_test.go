@@ -1,0 +1,326 @@
+package gateway_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-io/holdfast/gateway"
+	"github.com/holdfast-io/holdfast/gateway/admission"
+	"github.com/holdfast-io/holdfast/gateway/wire"
+	"github.com/holdfast-io/holdfast/tools/testenv"
+)
+
+// strictJudge is a backend that lets in who says who he is.
+func strictJudge(l gateway.Login) gateway.Verdict {
+	uid, ok := strings.CutPrefix(l.Token, "good:")
+	switch {
+	case !ok && l.Token == "expired":
+		return gateway.Verdict{CloseCode: 4507, Reason: "expired"}
+	case !ok:
+		return gateway.Verdict{CloseCode: 4502, Reason: "who are you"}
+	case uid == "banned":
+		return gateway.Verdict{CloseCode: 4503, Reason: "banned"}
+	case uid == "nobody answers":
+		return gateway.Verdict{CloseCode: 4007, Reason: "down", RetryAfter: time.Second}
+	case uid == "brief":
+		return gateway.Verdict{UID: uid, Service: "test", ExpiresAt: time.Now().Add(300 * time.Millisecond)}
+	default:
+		return gateway.Verdict{UID: uid, Service: "test"}
+	}
+}
+
+// who is somebody who wants in, and what every transport must say to that.
+type who struct {
+	name  string
+	come  func(a *approach)
+	hello string
+	want  wire.CloseCode // 0: WELCOME
+	only  func(w way) bool
+}
+
+func token(s string) string { return fmt.Sprintf(`{"protocol":1,"token":%q}`, s) }
+
+func carriesHeader(w way) bool { return !w.unix && w.kind != kindStream }
+
+// TestSameVerdictEverywhere (P26): who may come in does not depend on how.
+func TestSameVerdictEverywhere(t *testing.T) {
+	e := startEdge(t, func(c *gateway.Config) {
+		c.Origins = []string{"https://good.test"}
+		c.Admission.Deny = []string{"203.0.113.0/24"}
+		c.Session.ExpiryWarning = 0
+	})
+	e.disp.judgeBy(strictJudge)
+	origin := func(o string) func(*approach) {
+		return func(a *approach) { a.header = map[string]string{"Origin": o} }
+	}
+	forwarded := func(addr string) func(*approach) {
+		return func(a *approach) { *a = from("10.9.1.1"); a.header = map[string]string{"X-Forwarded-For": addr} }
+	}
+	with := func(a approach) func(*approach) { return func(b *approach) { *b = a } }
+	plain := func(w way) bool { return !w.unix }
+	rows := []who{
+		{"no token", nil, `{"protocol":1}`, 4502, nil},
+		{"an empty token", nil, token(""), 4502, nil},
+		{"a bad token", nil, token("guess"), 4502, nil},
+		{"an expired token", nil, token("expired"), 4507, nil},
+		{"a banned user", nil, token("good:banned"), 4503, nil},
+		{"no backend", nil, token("good:nobody answers"), 4007, nil},
+		{"a good token", nil, token("good:alice"), 0, nil},
+		{"a ticket of nobody's", nil, `{"protocol":1,"token":"good:alice","ticket":"x"}`, 4010, nil},
+		{"another protocol", nil, `{"protocol":3,"token":"good:alice"}`, 4508, nil},
+		{"a session of nobody's", nil, `{"protocol":1,"resume":{"session":"a","secret":"b","seq":0}}`, 4004, nil},
+		{"the same with a token", nil, `{"protocol":1,"token":"good:alice","resume":{"session":"a","secret":"b","seq":0}}`, 0, nil},
+		{"the same with a bad token", nil, `{"protocol":1,"token":"guess","resume":{"session":"a","secret":"b","seq":0}}`, 4502, nil},
+		{"a listed Origin", origin("https://good.test"), token("good:alice"), 0, carriesHeader},
+		{"a banned Origin", origin("https://evil.test"), token("good:alice"), 4503, carriesHeader},
+		{"an Origin of nothing", origin("null"), token("good:alice"), 4503, carriesHeader},
+		{"an allowed address", with(from("198.51.100.7")), token("good:alice"), 0, plain},
+		{"a denied address", with(from("203.0.113.7")), token("good:alice"), 4503, plain},
+		{"a denied address that asks for an Upgrade", func(a *approach) {
+			*a = from("203.0.113.7")
+			a.header = map[string]string{"Upgrade": "x"}
+		}, token("good:alice"), 4503, func(w way) bool { return w.http() && !w.unix }},
+		{"a denied address behind a proxy of calls", forwarded("203.0.113.9"), token("good:alice"), 4503, carriesHeader},
+		{"a denied address mapped to IPv6 behind the same", forwarded("::ffff:203.0.113.9"), token("good:alice"), 4503, carriesHeader},
+		{"an allowed address behind a proxy of calls", forwarded("198.51.100.9"), token("good:alice"), 0, carriesHeader},
+	}
+	cells := 0
+	each(t, func(t *testing.T, w way) {
+		for _, row := range rows {
+			if row.only != nil && !row.only(w) {
+				continue
+			}
+			cells++
+			t.Run(row.name, func(t *testing.T) {
+				a := approach{}
+				if row.come != nil {
+					row.come(&a)
+				}
+				c := e.come(t, w, a)
+				if _, how := endedAlready(c); how.code == 0 {
+					c.say(helloJSON(row.hello))
+				}
+				if row.want == 0 {
+					if w := wantWelcome(t, c); w.UID != "alice" || w.Resumed {
+						t.Errorf("WELCOME of %q, resumed %v", w.UID, w.Resumed)
+					}
+					return
+				}
+				if _, how := wantEnd(t, c, row.want); w.http() && how.status != httpStatus[row.want] {
+					t.Errorf("HTTP %d, want %d", how.status, httpStatus[row.want])
+				}
+			})
+		}
+		cells += verdictsInside(t, e, w)
+	})
+	testenv.Figure(t, "P26", "%d cells of %d transports and %d cases: the same verdict everywhere", cells, len(ways), len(rows)+len(insideCases))
+}
+
+// endedAlready is what a WebSocket handshake that was refused has left.
+func endedAlready(c visitor) (ok bool, how ending) {
+	if w, is := c.(*wsClient); is && w.done {
+		return true, w.over
+	}
+	return false, ending{}
+}
+
+// insideCase is something that a client which is in does, or one that comes back.
+type insideCase struct {
+	name string
+	do   func(t *testing.T, e *edge, w way)
+}
+
+var insideCases = []insideCase{
+	{"another user's refresh", func(t *testing.T, e *edge, w way) {
+		c, _ := e.loginBy(t, w, approach{}, "good:alice")
+		linger(e, c) // who has no call open learns from the next one that the bearer has ended: 401
+		c.say(request(1, "$refresh", token("good:bob")))
+		wantEnd(t, c, 4503)
+	}},
+	{"one's own refresh", func(t *testing.T, e *edge, w way) {
+		c, _ := e.loginBy(t, w, approach{}, "good:alice")
+		wantReply(t, c, 1, "$refresh", token("good:alice"), `{}`)
+		wantReply(t, c, 2, "echo.say", `1`, `1`)
+	}},
+	{"a bad refresh", func(t *testing.T, e *edge, w way) {
+		c, _ := e.loginBy(t, w, approach{}, "good:alice")
+		c.say(request(1, "$refresh", token("guess")))
+		if f, ok := c.hear(); !ok || f.Status != wire.StatusUnauthenticated || f.Flags != wire.FlagOriginGateway {
+			t.Errorf("a bad refresh = %s %+v, want UNAUTHENTICATED of the gateway", describe(f), c.end())
+		}
+		wantReply(t, c, 2, "echo.say", `1`, `1`)
+	}},
+	{"a wrong secret", func(t *testing.T, e *edge, w way) {
+		old, welcome := e.loginBy(t, w, approach{}, "good:alice")
+		welcome.Secret = strings.Repeat("A", len(welcome.Secret))
+		c := e.come(t, w, approach{})
+		c.say(helloJSON(resumeOf(welcome, 0)))
+		wantEnd(t, c, 4004)
+		wantReply(t, old, 1, "echo.say", `1`, `1`)
+	}},
+	{"a seq beyond what was sent", func(t *testing.T, e *edge, w way) {
+		_, welcome := e.loginBy(t, w, approach{}, "good:alice")
+		c := e.come(t, w, approach{})
+		c.say(helloJSON(resumeOf(welcome, 1)))
+		wantEnd(t, c, 4500)
+	}},
+	{"the right secret", func(t *testing.T, e *edge, w way) {
+		old, welcome := e.loginBy(t, w, approach{}, "good:alice")
+		linger(e, old)
+		c := e.come(t, w, approach{})
+		c.say(helloJSON(resumeOf(welcome, 0)))
+		if again := wantWelcome(t, c); !again.Resumed || again.Session != welcome.Session || again.Secret == welcome.Secret {
+			t.Errorf("resumed as %+v", again)
+		}
+		wantEnd(t, old, 4009)
+		wantReply(t, c, 1, "echo.say", `1`, `1`)
+	}},
+	{"a credential that has run out", func(t *testing.T, e *edge, w way) {
+		c, welcome := e.loginBy(t, w, approach{}, "good:brief")
+		linger(e, c)
+		wantEnd(t, c, 4507)
+		back := e.come(t, w, approach{})
+		back.say(helloJSON(resumeOf(welcome, 0)))
+		wantEnd(t, back, 4004) // 4507 has ended the session
+	}},
+}
+
+func verdictsInside(t *testing.T, e *edge, w way) int {
+	for _, c := range insideCases {
+		t.Run(c.name, func(t *testing.T) { c.do(t, e, w) })
+	}
+	return len(insideCases)
+}
+
+// TestBearers: a call without a good bearer is 401, whatever it asks for, and the
+// session goes on.
+func TestBearers(t *testing.T) {
+	e := startEdge(t)
+	c, _ := e.loginBy(t, ways[8], approach{}, "u1")
+	h := c.(*httpClient)
+	good := h.bearer
+	id, secret, _ := strings.Cut(good, ".")
+	for _, bad := range []string{
+		"", id, id + ".", "." + secret, id + "." + secret + "x", id + ".AAAAAAAAAAAAAAAAAAAAAA", secret + "." + id,
+		"x." + secret, good + "." + secret, strings.Repeat("x", 5000) + "." + secret,
+	} {
+		for _, call := range [][2]string{{"GET", "/v1/poll"}, {"POST", "/v1/poll/frames"}, {"GET", "/v1/events"}, {"DELETE", "/v1/poll"}} {
+			h.bearer = bad
+			a := h.call(call[0], call[1], "[]")
+			if a.err != nil || a.resp.StatusCode != http.StatusUnauthorized || a.resp.Header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s with bearer %.40q = %v %v, want 401", call, bad, a.resp, a.err)
+			}
+		}
+	}
+	h.bearer = good
+	wantReply(t, c, 1, "echo.say", `1`, `1`)
+
+	if a := h.call(http.MethodDelete, "/v1/poll", ""); a.err != nil || a.resp.StatusCode != http.StatusOK {
+		t.Errorf("DELETE = %v %v", a.resp, a.err)
+	}
+	if a := h.call(http.MethodGet, "/v1/poll", ""); a.err != nil || a.resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a call of a session that has ended = %v %v, want 401", a.resp, a.err)
+	}
+	stream, welcome := e.loginBy(t, ways[0], approach{}, "u2")
+	h.bearer = welcome.Session + "." + welcome.Secret
+	if a := h.call(http.MethodGet, "/v1/poll", ""); a.err != nil || a.resp.StatusCode != http.StatusConflict {
+		t.Errorf("a call of a session on another transport = %v %v, want 409", a.resp, a.err)
+	}
+	wantReply(t, stream, 1, "echo.say", `1`, `1`)
+}
+
+// TestNoAdmin (P26): an edge listener answers nothing but the protocol's paths.
+func TestNoAdmin(t *testing.T) {
+	e := startEdge(t)
+	paths := []string{
+		"/", "/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline", "/debug/vars", "/readyz", "/livez", "/healthz",
+		"/api/", "/api/v1/sessions", "/v1/", "/v1/sessions", "/v1/config", "/v1/kick", "/v1/drain", "/v1/assign", "/v1/keys",
+		"//metrics", "/v1/poll/../../metrics", "/v1/ws/../../debug/pprof/", "/%6detrics", "/metrics/", "/metrics?x=1", "/v1/poll/", "/v1/poll%2fframes",
+		"http://gw.test/metrics", "http://127.0.0.1:7070/metrics", "*",
+	}
+	asked := 0
+	for _, at := range []struct {
+		w way
+		a approach
+	}{{way{}, approach{}}, {way{tls: true}, approach{}}, {way{}, from("198.51.100.1")}, {way{}, approach{door: unixDoor}}} {
+		for _, path := range paths {
+			for _, method := range []string{"GET", "POST", "HEAD", "OPTIONS", "DELETE"} {
+				if path == "*" && method != "OPTIONS" {
+					continue
+				}
+				asked++
+				resp := e.ask(t, at.w, at.a, method+" "+path+" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+				if resp.StatusCode != http.StatusNotFound || resp.body != "" {
+					t.Errorf("%s %s = %d %.100q, want 404 and nothing", method, path, resp.StatusCode, resp.body)
+				}
+			}
+		}
+	}
+	testenv.Figure(t, "P26", "%d requests for %d paths on 4 edge listeners: all 404 without a body", asked, len(paths))
+}
+
+// TestCORS: a page that may call is told so, one that may not gets nothing.
+func TestCORS(t *testing.T) {
+	e := startEdge(t, func(c *gateway.Config) { c.Origins = []string{"https://good.test"} })
+	preflight := func(path, origin string) spoken {
+		return e.ask(t, way{tls: true}, approach{}, "OPTIONS "+path+" HTTP/1.1\r\nHost: gw.test\r\nOrigin: "+origin+
+			"\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization\r\n\r\n")
+	}
+	for _, path := range []string{"/v1/poll", "/v1/poll/frames", "/v1/events"} {
+		good, bad := preflight(path, "https://good.test"), preflight(path, "https://evil.test")
+		if good.StatusCode != http.StatusNoContent || good.Header.Get("Access-Control-Allow-Origin") != "https://good.test" ||
+			!strings.Contains(good.Header.Get("Access-Control-Allow-Headers"), "Authorization") || good.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("preflight of %s = %d %v", path, good.StatusCode, good.Header)
+		}
+		if bad.StatusCode != http.StatusForbidden || bad.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("preflight of %s from elsewhere = %d %v", path, bad.StatusCode, bad.Header)
+		}
+	}
+	for _, header := range []string{"https://evil.test", "https://good.test.evil.test", "HTTPS://GOOD.TEST/", "https://good.test, https://evil.test"} {
+		resp := e.ask(t, way{}, approach{}, "POST /v1/poll HTTP/1.1\r\nHost: gw.test\r\nOrigin: "+header+"\r\nContent-Length: 26\r\n\r\n"+`{"protocol":1,"token":"u"}`)
+		if resp.StatusCode != http.StatusForbidden || resp.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("Origin %q = %d %v", header, resp.StatusCode, resp.Header)
+		}
+	}
+	if n := e.srv.Sessions(); n != 0 {
+		t.Errorf("%d sessions of banned pages", n)
+	}
+}
+
+// TestUserLimitEverywhere: a user's connections are counted together, whatever
+// they are, and one that takes a session over does not count twice nor not at all.
+func TestUserLimitEverywhere(t *testing.T) {
+	e := startEdge(t, func(c *gateway.Config) { c.Admission.ConnectionsPerUser = admission.Count{Max: 2} })
+	each(t, func(t *testing.T, w way) {
+		uid := "user of " + w.name
+		first, welcome := e.loginBy(t, ways[0], approach{}, uid)
+		second, _ := e.loginBy(t, w, approach{}, uid)
+		third := e.come(t, w, approach{})
+		third.say(hello(uid))
+		wantRefused(t, w, third, 4011)
+
+		moved := e.come(t, w, approach{})
+		moved.say(helloJSON(resumeOf(welcome, 0)))
+		welcome = wantWelcome(t, moved)
+		wantEnd(t, first, 4009)
+		first.cut()
+		for range 10 { // while the old connection goes, and afterwards
+			third = e.come(t, w, approach{})
+			third.say(hello(uid))
+			wantRefused(t, w, third, 4011)
+		}
+		second.say(wire.Frame{Type: wire.TypeClose, Code: wire.CloseNormal})
+		if !w.http() {
+			wantEnd(t, second, 1000)
+		}
+		eventually(t, "there is room again", func() bool {
+			c := e.come(t, w, approach{})
+			c.say(hello(uid))
+			_, ok := c.hear()
+			return ok
+		})
+	})
+}
