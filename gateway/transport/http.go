@@ -42,6 +42,10 @@ func (h *httpConn) readLocked(c *Conn, b []byte) {
 			h.keepLocked(b)
 			return
 		}
+		if len(c.partial) > 0 { // kept while the call before was answered; readOn has not come to it yet
+			b = append(c.partial, b...)
+			c.partial = nil
+		}
 		req, n, err := h.parser.Next(b)
 		if err != nil {
 			h.refuseLocked(err)
