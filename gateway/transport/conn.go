@@ -195,6 +195,7 @@ func (c *Conn) gone(netpoll.Connection) error {
 		encrypted.conn.Close()
 	}
 	c.leave()
+	takeVectors(c.nc)
 	c.listener.forget(c)
 	(*c.receiver.Load()).Closed()
 	return nil

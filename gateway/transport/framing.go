@@ -11,8 +11,6 @@ import (
 // state, so one value serves all connections of its kind.
 type framing interface {
 	encoding() wire.Encoding
-	// append encodes f behind dst.
-	append(dst []byte, f *wire.Frame) ([]byte, error)
 	// appendEncoded puts behind dst a frame that is in encoding already.
 	appendEncoded(dst, frame []byte) []byte
 	// appendEnd says behind dst that nothing follows. echo is the code of a peer
@@ -23,14 +21,23 @@ type framing interface {
 	frameLen(b []byte) int
 }
 
+// appendFrame encodes frame behind dst. It is not a method of framing, by which
+// every frame that is queued would have to be allocated.
+func appendFrame(f framing, dst []byte, frame *wire.Frame) ([]byte, error) {
+	switch f := f.(type) {
+	case streamFraming:
+		return wire.AppendStream(dst, frame)
+	case wsFraming:
+		return f.append(dst, frame)
+	default: // rawFraming has no frames of ours
+		return dst, nil
+	}
+}
+
 // streamFraming is tcp and tls: a length before each frame.
 type streamFraming struct{}
 
 func (streamFraming) encoding() wire.Encoding { return wire.Stream }
-
-func (streamFraming) append(dst []byte, f *wire.Frame) ([]byte, error) {
-	return wire.AppendStream(dst, f)
-}
 
 func (streamFraming) appendEncoded(dst, frame []byte) []byte { return append(dst, frame...) }
 
@@ -96,8 +103,6 @@ func (wsFraming) frameLen(b []byte) int { return websocket.FrameLen(b) }
 type rawFraming struct{}
 
 func (rawFraming) encoding() wire.Encoding { return wire.JSON }
-
-func (rawFraming) append(dst []byte, _ *wire.Frame) ([]byte, error) { return dst, nil }
 
 func (rawFraming) appendEncoded(dst, _ []byte) []byte { return dst }
 

@@ -233,6 +233,7 @@ func (l *Listener) prepare(nc netpoll.Connection) context.Context {
 	l.Metrics.open.Inc()
 	l.remember(c)
 	c.SetReceiver(newcomer{c})
+	giveVectors(nc)
 	_ = nc.AddCloseCallback(c.gone) // its only error is a nil callback
 	l.welcome(c)
 	if l.stopping.Load() {

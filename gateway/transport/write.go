@@ -140,7 +140,7 @@ func (c *Conn) queueLocked(f *wire.Frame) {
 
 func (c *Conn) appendLocked(f *wire.Frame) error {
 	c.lendLocked()
-	b, err := c.framing.append(c.out.b, f)
+	b, err := appendFrame(c.framing, c.out.b, f)
 	if err != nil {
 		return err
 	}
