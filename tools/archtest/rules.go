@@ -80,6 +80,7 @@ var testSuites = map[string][]string{
 	"tools/testenv":                      nil, // starts the real servers that tests need
 	"tools/faults":                       nil, // only tests: faults of real processes under traffic
 	"tools/faults/check":                 nil, // the judge of those tests
+	"tools/proof":                        nil, // only tests: attacks on real processes
 }
 
 // doors lists, for each third party, the packages whose product code may import

@@ -1,0 +1,15 @@
+package proof
+
+import (
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		built.remove()
+		os.Exit(code)
+	}))
+}
