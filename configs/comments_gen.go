@@ -204,7 +204,7 @@ var comments = map[string]string{
 	"github.com/holdfast-io/holdfast/gateway.SessionConfig.Lifetime":                    "How long a connection is kept at most; then the client is asked to resume, elsewhere if the scheduler says so. 0: for ever.",
 	"github.com/holdfast-io/holdfast/gateway.SessionConfig.LifetimeDither":              "The share of lifetime by which it is shortened at random, so that clients which came together do not leave together.",
 	"github.com/holdfast-io/holdfast/gateway.SessionConfig.RequestTimeout":              "The time within which every request is answered. The dispatcher's must not be longer.",
-	"github.com/holdfast-io/holdfast/gateway.SessionConfig.ResumeTTL":                   "How long a session outlives its connection, for the client to resume it. 0: it ends with its connection.",
+	"github.com/holdfast-io/holdfast/gateway.SessionConfig.ResumeTTL":                   "How long a session outlives its connection, for the client to resume it. 0: it ends with its connection. Long poll and SSE need at least 1s, since their clients have no call open now and then.",
 	"github.com/holdfast-io/holdfast/gateway.SessionConfig.Window":                      "How many requests of a session may be unanswered. A backend may lower it for a session.",
 	"github.com/holdfast-io/holdfast/gateway/admission.Class.Bytes":                     "bytes bounds the bytes of their payloads.",
 	"github.com/holdfast-io/holdfast/gateway/admission.Class.Commands":                  "commands are commands such as msg.send, or beginnings of them such as msg. or typing*. An exact one wins, then the longest.",

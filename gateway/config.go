@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,8 @@ type SessionConfig struct {
 	// ExpiryWarning is how long before a credential runs out the client is told.
 	ExpiryWarning time.Duration `koanf:"expiry_warning"`
 	// ResumeTTL is how long a session outlives its connection, for the client to
-	// resume it. 0: it ends with its connection.
+	// resume it. 0: it ends with its connection. Long poll and SSE need at least
+	// 1s, since their clients have no call open now and then.
 	ResumeTTL time.Duration `koanf:"resume_ttl"`
 	// Lifetime is how long a connection is kept at most; then the client is asked
 	// to resume, elsewhere if the scheduler says so. 0: for ever.
@@ -195,6 +197,9 @@ func (c Config) Validate() error {
 	errs = append(errs, prefixed("rpc", c.RPC.Validate())...)
 	errs = append(errs, prefixed("limits", c.Limits.validate())...)
 	errs = append(errs, prefixed("session", c.Session.validate())...)
+	if c.offersCalls() && c.Session.ResumeTTL < resumeTTLMin {
+		add("session.resume_ttl: %v, want at least %v for poll and sse, whose clients have no call open now and then", c.Session.ResumeTTL, resumeTTLMin)
+	}
 	if c.Drain.Window < 0 || c.Drain.Window > time.Hour {
 		add("drain.window: %v, want 0s to 1h", c.Drain.Window)
 	}
@@ -208,6 +213,19 @@ func (c Config) Validate() error {
 		add("tick: %v, want 1ms to 1s", c.Tick)
 	}
 	return errors.Join(errs...)
+}
+
+// resumeTTLMin is the least that lets a client of long poll get from one call to
+// the next: a session without a call counts as cut.
+const resumeTTLMin = time.Second
+
+// offersCalls reports whether a listener speaks long poll or SSE.
+func (c Config) offersCalls() bool {
+	return slices.ContainsFunc(c.Listeners, func(l transport.ListenerConfig) bool {
+		return slices.ContainsFunc(l.Transports, func(n transport.Name) bool {
+			return n == transport.Poll || n == transport.Polls || n == transport.SSE || n == transport.SSEs
+		})
+	})
 }
 
 func (c SessionConfig) validate() error {

@@ -44,3 +44,37 @@ func TestValidateReportsEverything(t *testing.T) {
 		t.Error("New takes a configuration that cannot work")
 	}
 }
+
+// TestResumeTTLForCalls: a client of long poll has no call open for a moment after
+// each, so a session that ended at once would be of no use to it.
+func TestResumeTTLForCalls(t *testing.T) {
+	for _, tc := range []struct {
+		via  transport.Name
+		ttl  time.Duration
+		good bool
+	}{
+		{transport.TCP, 0, true},
+		{transport.WS, 0, true},
+		{transport.Poll, 0, false},
+		{transport.SSE, 500 * time.Millisecond, false},
+		{transport.Poll, time.Second, true},
+	} {
+		cfg := gateway.DefaultConfig()
+		cfg.Listeners[0].Transports = []transport.Name{tc.via}
+		cfg.Session.ResumeTTL = tc.ttl
+		err := cfg.Validate()
+		if tc.good && err != nil || !tc.good && (err == nil || !strings.Contains(err.Error(), "session.resume_ttl:")) {
+			t.Errorf("%s with %v: %v", tc.via, tc.ttl, err)
+		}
+	}
+}
+
+// TestCertificatesMissing: a listener that speaks TLS needs something to show, and
+// says so before it is started.
+func TestCertificatesMissing(t *testing.T) {
+	cfg := gateway.DefaultConfig()
+	cfg.Listeners[0].Transports = []transport.Name{transport.TCP, transport.WSS}
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "listeners.0.tls.certificates:") {
+		t.Errorf("Validate = %v, want listeners.0.tls.certificates", err)
+	}
+}

@@ -93,6 +93,9 @@ func (c ListenerConfig) validateTLS() (errs []error) {
 		}
 		return errs
 	}
+	if len(c.TLS.Certificates) == 0 {
+		errs = append(errs, errors.New("tls.certificates: none, and tls, wss, polls and sses need one"))
+	}
 	if err := c.TLS.Validate(); err != nil {
 		errs = append(errs, prefixed("tls", err)...)
 	}
