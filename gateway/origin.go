@@ -47,11 +47,17 @@ func (o origins) allows(origin string) bool {
 		if !ok {
 			continue
 		}
-		if middle, ok = strings.CutSuffix(middle, w.after); ok && middle != "" && !strings.ContainsAny(middle, "/@:") {
+		if middle, ok = strings.CutSuffix(middle, w.after); ok && middle != "" && strings.IndexFunc(middle, notInHost) < 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// notInHost reports whether c cannot be a part of a host's name or of a port, as
+// browsers send them: names of other scripts come in ASCII.
+func notInHost(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '.' || c == '-' || c == '_')
 }
 
 // originBytesMax is longer than any name of a host with scheme and port.
