@@ -118,6 +118,7 @@ func (c *Conn) Abort() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase != phaseGone {
+		c.phase = phaseLingering                // what the kernel has already is still read, and must mean nothing
 		_ = unix.Shutdown(c.fd, unix.SHUT_RDWR) // its only error is that the peer was faster
 	}
 }
