@@ -24,6 +24,8 @@ const preflightMaxAge = "600"
 func (s *Server) serveHTTP(k *transport.Call) {
 	r := k.Request()
 	methods := allowed(k, r.Path)
+	// First, so that a page that may connect may read every answer.
+	listed := s.admitOrigin(k, r.Header["Origin"])
 	if r.Path != pathWS && s.turnAway(k) { // the handshake of a WebSocket is judged and told as a connection
 		return
 	}
@@ -31,12 +33,13 @@ func (s *Server) serveHTTP(k *transport.Call) {
 		k.Answer(http.StatusNotFound, 0, nil)
 		return
 	}
-	if !s.admitOrigin(k, r.Header["Origin"]) {
+	if !listed {
 		s.metrics.origins.Inc()
 		k.Refuse(wire.ClosePermissionDenied, "origin: not allowed", 0)
 		return
 	}
 	switch {
+	case k.TurnAwayBody():
 	case r.Method == http.MethodOptions:
 		k.SetField("Access-Control-Allow-Methods", methods)
 		k.SetField("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID")

@@ -20,8 +20,9 @@ type Call struct {
 	// static
 	h        *httpConn
 	client   netip.Addr
-	bodyless bool // HEAD: a body would be taken for the next answer
-	old      bool // HTTP/1.0, which has no chunks
+	bodyless bool   // HEAD: a body would be taken for the next answer
+	old      bool   // HTTP/1.0, which has no chunks
+	tooLong  string // what is wrong with the body, which is not in the request then
 
 	req atomic.Pointer[http1.Request] // nil once the request has been looked at
 
@@ -143,6 +144,17 @@ func (k *Call) TurnAway() bool {
 	}
 	k.Refuse(r.Code, r.Message, r.RetryAfter)
 	k.h.c.Finish()
+	return true
+}
+
+// TurnAwayBody refuses a call whose body is longer than a frame, and reports
+// whether that is so.
+func (k *Call) TurnAwayBody() bool {
+	if k.tooLong == "" {
+		return false
+	}
+	k.h.c.listener.Metrics.closed(wire.CloseFrameTooLarge)
+	k.Refuse(wire.CloseFrameTooLarge, k.tooLong, 0)
 	return true
 }
 

@@ -60,7 +60,7 @@ func (h *httpConn) readLocked(c *Conn, b []byte) {
 			}
 			continue
 		}
-		h.serve(req)
+		h.serve(newCall(h, req))
 		if c.reader != reader(h) { // it has become a WebSocket
 			c.takeLocked(b)
 			return
@@ -94,15 +94,14 @@ func (h *httpConn) note(partly bool) {
 func (h *httpConn) keepLocked(b []byte) {
 	if len(h.c.partial)+len(b) > h.c.limits.FrameBytesMax+heldBytesMax {
 		h.c.partial = nil
-		h.c.Abort()
+		h.c.reset()
 		return
 	}
 	h.c.partial = append(h.c.partial, b...)
 }
 
 // serve has one request answered, now or later.
-func (h *httpConn) serve(req *http1.Request) {
-	call := newCall(h, req)
+func (h *httpConn) serve(call *Call) {
 	h.mu.Lock()
 	h.call, h.begun = call, false
 	h.calls++
@@ -136,12 +135,14 @@ func (h *httpConn) refuseLocked(err error) {
 	var refused *http1.Error
 	if errors.As(err, &refused) {
 		status, message = refused.Status, refused.Message
+		if refused.Request != nil {
+			call := newCall(h, refused.Request)
+			call.tooLong = message
+			h.serve(call)
+			return
+		}
 	}
-	code := wire.CloseProtocolError
-	if status == 413 {
-		code = wire.CloseFrameTooLarge
-	}
-	h.say(status, code, message)
+	h.say(status, wire.CloseProtocolError, message)
 }
 
 // say ends the connection with an answer that no call has asked for.
