@@ -109,6 +109,20 @@ func (c *Conn) lingerLocked() {
 	c.listener.Wheel.Set(&c.timer, c, c.closeBy)
 }
 
+// reset is Abort for a client that goes on sending. What the kernel still takes in
+// would be read before netpoll closes the descriptor, without the client being told
+// that there is room again; then nothing is unread, so the kernel closes without a
+// reset, and the client waits for room until it forgets the connection.
+func (c *Conn) reset() {
+	c.mu.Lock()
+	if c.phase != phaseGone {
+		now := unix.Linger{Onoff: 1}
+		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &now) // without it the client waits
+	}
+	c.mu.Unlock()
+	c.Abort()
+}
+
 // Abort cuts the connection. What was queued is lost. It does not close the
 // descriptor itself: netpoll's Close, called while the poller is in one of our
 // inline handlers, runs the close callback inside that handler, where freeing

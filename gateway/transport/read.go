@@ -130,6 +130,6 @@ func (c *Conn) discardLocked(n int) {
 	c.partial = nil
 	c.discarded += n
 	if c.discarded > discardBytesMax {
-		c.Abort()
+		c.reset()
 	}
 }

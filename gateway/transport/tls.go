@@ -17,7 +17,11 @@ type tlsEnd struct {
 // beginTLSLocked lets what comes from now on be decrypted.
 func (c *Conn) beginTLSLocked() {
 	end := &tlsEnd{conn: secure.NewConn(c.listener.store.TLS(), c.listener.handshakes, (*tlsOutput)(c))}
-	end.plain = c.takeLocked
+	end.plain = func(b []byte) {
+		if !c.leftLocked(b) {
+			c.takeLocked(b)
+		}
+	}
 	c.reader = detectReader{}
 	c.mu.Lock()
 	c.tls = end
