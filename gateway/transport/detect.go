@@ -17,10 +17,11 @@ const (
 	speechProxy // a PROXY header where none belongs
 )
 
-// proxyV1 and proxyV2 are how PROXY headers begin.
+// proxyV1 and proxyV2 are how PROXY headers begin. Nothing else begins with the
+// first byte of proxyV2, so that byte decides.
 const (
 	proxyV1 = "PROXY "
-	proxyV2 = "\r\n\r\n"
+	proxyV2 = '\r'
 )
 
 // detect looks at the first bytes of a connection. A length is below 16 MiB, so
@@ -30,9 +31,7 @@ func detect(b []byte) speech {
 	switch {
 	case b[0] == 0x16:
 		return speechTLS
-	case strings.HasPrefix(head, proxyV2[:min(len(head), len(proxyV2))]):
-		return speechProxy // no method begins so: one byte is enough
-	case head == proxyV1:
+	case b[0] == proxyV2, head == proxyV1:
 		return speechProxy
 	case len(head) > 1 && strings.HasPrefix(proxyV1, head): // "P" alone may be POST
 		return speechUnclear

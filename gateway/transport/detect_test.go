@@ -16,7 +16,7 @@ func TestDetect(t *testing.T) {
 		{"G", speechHTTP}, {"GET /v1/ws", speechHTTP}, {"POST /v1/poll", speechHTTP}, {"PATCH", speechHTTP},
 		{"PR", speechUnclear}, {"PROX", speechUnclear}, {"PROXY", speechUnclear}, {"PROPFIND /", speechHTTP}, {"PROPF", speechHTTP},
 		{"PROXY ", speechProxy}, {"PROXY TCP4 1.2.3.4", speechProxy},
-		{"\r", speechProxy}, {"\r\n\r\n\x00\r\nQUIT\n", speechProxy}, {"\r\nGET", speechFrames},
+		{"\r", speechProxy}, {"\r\n\r\n\x00\r\nQUIT\n", speechProxy}, {"\r\nGET", speechProxy},
 	} {
 		if got := detect([]byte(tt.in)); got != tt.want {
 			t.Errorf("detect(%q) = %d, want %d", tt.in, got, tt.want)
