@@ -22,6 +22,7 @@ type httpConn struct {
 	call  *Call      // the one that is being answered
 	since int64      // wheel time since which a request or, without one, a call is awaited
 	begun bool       // a part of a request has come
+	kept  bool       // requests wait behind the call, or for the client to read its answers
 	calls int
 }
 
@@ -38,7 +39,7 @@ func (c *Conn) beginHTTPLocked() {
 // what follows it waits.
 func (h *httpConn) readLocked(c *Conn, b []byte) {
 	for len(b) > 0 {
-		if h.busy() {
+		if h.busy() || c.backlogged() {
 			h.keepLocked(b)
 			return
 		}
@@ -89,9 +90,21 @@ func (h *httpConn) note(partly bool) {
 	}
 }
 
-// keepLocked keeps requests that come before the present one is answered, within
-// the same bound as frames ahead of WELCOME.
+// backlogMillis is how often it is looked at whether a client has read its answers.
+const backlogMillis = 100
+
+// keepLocked keeps requests that come before the present one is answered, or while
+// the client does not read the answers before, within the same bound as frames
+// ahead of WELCOME. Answers are many times longer than the shortest requests, so a
+// client that only asks must not have them pile up.
 func (h *httpConn) keepLocked(b []byte) {
+	h.mu.Lock()
+	h.kept = true
+	wake := h.call == nil
+	h.mu.Unlock()
+	if wake { // no answer will do it
+		h.c.WakeAt(h.c.Now() + backlogMillis)
+	}
 	if len(h.c.partial)+len(b) > h.c.limits.FrameBytesMax+heldBytesMax {
 		h.c.partial = nil
 		h.c.reset()
@@ -188,11 +201,13 @@ func (h *httpConn) Expire(now int64) (next int64) {
 	h.readOn()
 	c := h.c
 	h.mu.Lock()
-	busy, begun, since := h.call != nil, h.begun, h.since
+	busy, begun, kept, since := h.call != nil, h.begun, h.kept, h.since
 	h.mu.Unlock()
 	switch by := since + c.limits.IdleTimeout.Milliseconds(); {
 	case busy:
 		return 0 // whoever answers has a deadline
+	case kept: // the write deadline looks after it
+		return now + backlogMillis
 	case begun:
 		by = since + c.limits.HelloTimeout.Milliseconds()
 		if now < by {
@@ -213,7 +228,13 @@ func (h *httpConn) readOn() {
 	c := h.c
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
-	if c.reader != reader(h) || c.held || len(c.partial) == 0 || h.busy() {
+	if c.reader != reader(h) || c.held || h.busy() || c.backlogged() {
+		return
+	}
+	h.mu.Lock()
+	h.kept = false
+	h.mu.Unlock()
+	if len(c.partial) == 0 {
 		return
 	}
 	b := c.partial

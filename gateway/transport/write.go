@@ -163,6 +163,13 @@ func (c *Conn) queuedLocked() int {
 	return len(o.b) - o.off - o.dead + len(o.sealed) - o.sealedOff
 }
 
+// backlogged reports whether something waits that the socket does not take.
+func (c *Conn) backlogged() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waiting
+}
+
 func (c *Conn) lendLocked() {
 	if c.out == nil {
 		c.out = outPool.Get().(*outbound)
