@@ -82,7 +82,8 @@ func (e *edge) join(p *process, cfg configs.Gateway) (err error) {
 	if e.source.run != nil {
 		e.parts = append(e.parts, part{"discovery", e.source.run})
 	}
-	e.parts = append(e.parts, part{"dispatcher", e.disp.Run}, part{"gateway", serverRun(e.server, e.disp)})
+	e.parts = append(e.parts, part{"collector", paceCollector},
+		part{"dispatcher", e.disp.Run}, part{"gateway", serverRun(e.server, e.disp)})
 	p.health.add("dispatcher", func() string {
 		select {
 		case <-e.disp.Ready():

@@ -1,5 +1,11 @@
 package wire
 
+import "slices"
+
+// welcomeBytes is room for a WELCOME as gateways send it, so that it does not grow
+// by doubling: thousands of logins at once would leave as much garbage as sessions.
+const welcomeBytes = 448
+
 // Welcome is the gateway's answer to a HELLO that it accepts: who the client is
 // now and what it must keep to. Durations and times are milliseconds, as their
 // names say.
@@ -97,7 +103,7 @@ func ParseWelcome(payload []byte) (Welcome, error) {
 // AppendWelcome encodes w as the object of a WELCOME and returns the extended
 // dst. An empty ReturnTo and a PollMS of 0 are left out.
 func AppendWelcome(dst []byte, w *Welcome) []byte {
-	o := openObject(dst)
+	o := openObject(slices.Grow(dst, welcomeBytes))
 	o.text("session", w.Session)
 	o.text("secret", w.Secret)
 	o.text("uid", w.UID)

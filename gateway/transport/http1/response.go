@@ -2,6 +2,7 @@ package http1
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -9,11 +10,15 @@ import (
 // spaces, so that no value can add a field of its own.
 type Field struct{ Name, Value string }
 
+// headBytes is room for the head of an answer with the few fields of ours.
+const headBytes = 192
+
 // AppendResponse appends a whole answer: the head with Content-Length,
 // Cache-Control: no-store, the fields and, if close, Connection: close, and the
 // body. What type the body has is said by a field. An answer to HEAD needs a nil
 // body; 204 and 304 have none, whatever body is. It allocates nothing, given room in dst.
 func AppendResponse(dst []byte, status int, close bool, body []byte, fields ...Field) []byte {
+	dst = slices.Grow(dst, headBytes+len(body)) // once, not by doubling
 	bodyless := status == http.StatusNoContent || status == http.StatusNotModified
 	dst = appendStatus(dst, status)
 	if !bodyless {
