@@ -17,6 +17,7 @@ type tlsEnd struct {
 // beginTLSLocked lets what comes from now on be decrypted.
 func (c *Conn) beginTLSLocked() {
 	end := &tlsEnd{conn: secure.NewConn(c.listener.store.TLS(), c.listener.handshakes, (*tlsOutput)(c))}
+	end.conn.Ahead(c.limits.FrameBytesMax + heldBytesMax) // as ahead of WELCOME
 	end.plain = func(b []byte) {
 		if !c.leftLocked(b) {
 			c.takeLocked(b)

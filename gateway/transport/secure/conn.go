@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// cameBytesMax is what a client may send before its handshake is over.
+	// cameBytesMax is what a client may send before its handshake is over, besides
+	// what Ahead allows.
 	cameBytesMax = 64 << 10
 	// pendingBytesMax is what TLS itself may have to say while nobody takes it:
 	// answers to key updates, which a client could ask for without reading.
@@ -60,9 +61,10 @@ const (
 // from any goroutine. No method blocks.
 type Conn struct {
 	// static
-	cfg *tls.Config
-	set *Handshakes
-	out Output
+	cfg   *tls.Config
+	set   *Handshakes
+	out   Output
+	ahead int
 
 	fed     []byte // owned by Feed: what is left of its argument
 	ended   error  // owned by Feed: why nothing more will be decrypted
@@ -84,10 +86,15 @@ func NewConn(cfg *tls.Config, set *Handshakes, out Output) *Conn {
 	return &Conn{cfg: cfg, set: set, out: out}
 }
 
+// Ahead allows n bytes more to be kept until the handshake is over. A client may
+// speak right behind its own part of the handshake, while ours is still waiting for
+// its turn. Call it before Feed.
+func (c *Conn) Ahead(n int) { c.ahead = n }
+
 // Feed takes all of b, which stays the caller's, and calls plain for what it
 // says; plain's slice is valid until plain returns. Until Feed(nil, plain) is
-// called after Established, bytes are kept, at most 64 KiB, and plain is not
-// called. plain may call every method but Feed.
+// called after Established, bytes are kept, at most 64 KiB and what Ahead allows,
+// and plain is not called. plain may call every method but Feed.
 //
 // It returns io.EOF after close_notify, ErrNotTLS (wrapped) for bytes that are
 // none, and other errors for TLS that is wrong: then TLS may have an alert to
@@ -157,7 +164,7 @@ func (c *Conn) failLocked(err error) {
 // keepUnlock keeps b for the handshake, or for what follows it.
 func (c *Conn) keepUnlock(b []byte) error {
 	defer c.mu.Unlock()
-	if len(c.came)+len(b) > cameBytesMax {
+	if len(c.came)+len(b) > cameBytesMax+c.ahead {
 		return ErrTooMuch
 	}
 	c.came = append(c.came, b...)

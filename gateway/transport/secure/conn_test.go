@@ -333,6 +333,24 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestAhead lets a client say more, right behind its part of the handshake, than
+// TLS itself needs.
+func TestAhead(t *testing.T) {
+	const ahead = 100 << 10
+	s := newServer(t, nil)
+	w := newWire(s.store.TLS(), NewHandshakes(1, s.set.timeout, s.set.metrics)) // no Run: it waits
+	w.conn.Ahead(ahead)
+	hello := clientHello(t, s.config(nil))
+	w.feed(hello)
+	w.feed(make([]byte, cameBytesMax+ahead-len(hello)))
+	if w.feedErr != nil {
+		t.Errorf("what Ahead allows is refused: %v", w.feedErr)
+	}
+	if w.feed([]byte{0}); !errors.Is(w.feedErr, ErrTooMuch) {
+		t.Errorf("Feed beyond it = %v, want ErrTooMuch", w.feedErr)
+	}
+}
+
 func TestSealTooEarly(t *testing.T) {
 	s := newServer(t, nil)
 	w := s.wire()
