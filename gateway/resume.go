@@ -42,6 +42,9 @@ func (h *handshake) resume(hello *wire.Hello) (done bool) {
 		h.refuse(wire.CloseProtocolError, "resume.seq: above what was sent", 0)
 		return true
 	case session.ResumeExpired:
+		if hello.HasToken { // perhaps a new one
+			return h.notResumed(hello, resumeRefused)
+		}
 		h.srv.metrics.resume(resumeRefused)
 		h.refuse(wire.CloseTokenExpired, "the token has run out", 0)
 		return true
