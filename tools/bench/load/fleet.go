@@ -23,6 +23,9 @@ func NewFleet(cfg Config) (*Fleet, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if via, _ := transportOf(cfg.Endpoint); via.calls { // Validate has judged the rest
+		return nil, fmt.Errorf("endpoint %q: want one of %v", cfg.Endpoint, Transports)
+	}
 	f := &Fleet{cfg: cfg, epoch: time.Now()}
 	for i := range cfg.Threads {
 		l, err := newLoop(cfg, i, f.epoch)

@@ -30,24 +30,23 @@ type tlsEnd struct {
 	rest    chan error // errAgain: more is needed; else how the handshake went
 }
 
-// newTLSEnd begins a handshake. step goes on with it, or drop ends it.
+// newTLSEnd returns the end of a connection on which nothing has been said. step
+// goes on with its handshake, or drop ends it.
 func newTLSEnd() *tlsEnd {
-	e := &tlsEnd{shaking: true, feed: make(chan bool), rest: make(chan error)}
+	e := &tlsEnd{shaking: true}
 	e.conn = tls.Client((*tlsSocket)(e), clientTLS)
-	go func() { // owned by step and drop: it ends before the last of either returns
-		if <-e.feed {
-			e.rest <- e.conn.Handshake()
-		} else {
-			e.rest <- net.ErrClosed
-		}
-	}()
 	return e
 }
 
 // step lets the handshake go on with b. It is over when done.
 func (e *tlsEnd) step(b []byte) (done bool, err error) {
 	e.in = b
-	e.feed <- true
+	if e.feed == nil { // the first
+		e.feed, e.rest = make(chan bool), make(chan error)
+		go func() { e.rest <- e.conn.Handshake() }() // it ends before the last step, or drop, returns
+	} else {
+		e.feed <- true
+	}
 	if err = <-e.rest; err == errAgain {
 		return false, nil
 	}
@@ -57,7 +56,7 @@ func (e *tlsEnd) step(b []byte) (done bool, err error) {
 
 // drop ends a handshake that is under way, and waits for its goroutine.
 func (e *tlsEnd) drop() {
-	for e.shaking {
+	for e.shaking && e.feed != nil {
 		e.feed <- false
 		e.shaking = <-e.rest == errAgain
 	}
