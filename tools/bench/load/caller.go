@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +33,7 @@ type caller struct {
 	conn    net.Conn
 	in      *bufio.Reader
 	replied chan wire.Frame // gets the reply to the one request
+	leaving atomic.Bool     // the end of the waiting call is no error
 
 	asked bool   // of EchoOnce
 	last  uint32 // the reply to be named by the next call; of wait
@@ -175,7 +177,7 @@ func (c *caller) wait() {
 	c.set.mu.Lock()
 	c.set.open--
 	c.set.mu.Unlock()
-	if c.set.ctx.Err() == nil && !errors.Is(err, net.ErrClosed) { // leave closes too
+	if c.set.ctx.Err() == nil && !c.leaving.Load() {
 		c.set.fail(err)
 	}
 }
@@ -304,6 +306,7 @@ func (c *caller) leave(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	c.leaving.Store(true)
 	_ = c.conn.Close() // wait, which is reading, ends quietly
 	status, body, err := c.once(ctx, http.MethodDelete, "/v1/poll", nil)
 	if err == nil && status != http.StatusOK {
