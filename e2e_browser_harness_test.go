@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -235,8 +236,9 @@ type browserEdge struct {
 	page string // the origin that may connect
 }
 
-// startBrowserEdge starts it, after looking for the browser that it is for.
-func startBrowserEdge(t *testing.T) *browserEdge {
+// startBrowserEdge starts it with further settings, key=value, after looking for the
+// browser that it is for.
+func startBrowserEdge(t *testing.T, set ...string) *browserEdge {
 	t.Helper()
 	testenv.Chromium(t)
 	address := testenv.FreeAddress(t)
@@ -244,12 +246,17 @@ func startBrowserEdge(t *testing.T) *browserEdge {
 		room: startRoom(t), cert: testenv.NewCA(t).Issue("127.0.0.1"), page: servePage(t, "127.0.0.1"),
 		Proxy: testenv.StartProxy(t, address),
 	}
-	e.edgeGateway = startSample(t, "gateway.edge.yaml", e.room.addr, e.cert, map[string]string{
+	all := map[string]string{
 		"listeners[0].transports": "tcp,ws,poll,sse,tls,wss,polls,sses",
 		"listeners[0].address":    address, "listeners[0].advertise": e.Proxy.Addr,
 		"listeners[0].tls.certificates[1].cert": e.cert.CertFile, "listeners[0].tls.certificates[1].key": e.cert.KeyFile,
 		"origins": e.page, "drain.deregister_delay": "0s", "drain.window": "1s",
-	})
+	}
+	for _, one := range set {
+		key, value, _ := strings.Cut(one, "=")
+		all[key] = value
+	}
+	e.edgeGateway = startSample(t, "gateway.edge.yaml", e.room.addr, e.cert, all)
 	e.endpoint = address
 	return e
 }

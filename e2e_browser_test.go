@@ -45,6 +45,35 @@ func TestBrowser(t *testing.T) {
 	}
 }
 
+// TestBrowserComesTooLate keeps a page away until its sessions are over, by a network
+// that is gone and by a computer that sleeps between two calls: each begins a new one
+// by itself.
+func TestBrowserComesTooLate(t *testing.T) {
+	e := startBrowserEdge(t, "session.resume_ttl=1s")
+	b := startChromium(t, e.cert)
+	b.visit(e.page)
+	b.call(nil, "open", "https://"+e.Proxy.Addr, "late", browserTransports)
+	b.call(nil, "hold")
+	// The call that the gateway holds is answered, and the next does not come.
+	if _, err := e.room.Pusher().Broadcast(t.Context(), kit.Push{To: kit.ToAll(), Command: "msg.new", Payload: []byte(`{"n":1}`)}); err != nil {
+		t.Fatal(err)
+	}
+	awaitPage(b, func(log pageLog) bool { return len(log.Transient) == 1 }, "a push")
+	e.Proxy.Refuse(true)
+	e.Proxy.Cut()
+	awaitMetric(t, e.admin, "holdfast_gateway_sessions_open 0")
+	awaitMetric(t, e.admin, "holdfast_gateway_sessions_cut 0")
+	e.Proxy.Refuse(false)
+	b.call(nil, "release")
+	logs := awaitPage(b, func(log pageLog) bool { return log.States[len(log.States)-1] == "connected" && len(log.States) > 1 }, "a new session")
+	for transport, log := range logs {
+		if slices.Contains(log.States, "resumed") || slices.Contains(log.States, "ended") {
+			t.Errorf("%s: states %v, want a new session after the cut", transport, log.States)
+		}
+	}
+	checkPageAsks(b)
+}
+
 // checkPageAsks has the page send requests of each kind.
 func checkPageAsks(b *browser) {
 	b.t.Helper()

@@ -340,7 +340,9 @@ class HTTPConnection {
       method, headers, body, cache: "no-store", signal: this.#calls.signal,
     });
     if (response.ok) return response;
-    throw new Refused(await response.json(), Number(response.headers.get("Retry-After") ?? 0) * 1000);
+    const close = await response.json();
+    if (close.code === 1000) throw new TypeError("the session is not there any more"); // nobody has ended this page's
+    throw new Refused(close, Number(response.headers.get("Retry-After") ?? 0) * 1000);
   }
 
   // Whatever goes wrong ends the connection: a resume is what comes after.

@@ -42,6 +42,21 @@ export const drive = {
     return Object.fromEntries(Object.entries(sessions).map(([name, { session, ...log }]) => [name, log]));
   },
 
+  // hold keeps back what the page GETs, as a computer that sleeps, until release.
+  hold() {
+    const real = window.fetch;
+    const gate = new Promise((resolve) => {
+      drive.release = () => {
+        window.fetch = real;
+        resolve();
+      };
+    });
+    window.fetch = async (url, options) => {
+      if (options.method === "GET") await gate;
+      return real(url, options);
+    };
+  },
+
   close() {
     for (const { session } of Object.values(sessions)) session.close();
   },
