@@ -74,6 +74,24 @@ func TestBrowserComesTooLate(t *testing.T) {
 	checkPageAsks(b)
 }
 
+// TestBrowserPageIsLeft leaves the page: a browser closes what it had with the code
+// 1001 or none at all, which leaves every session to be resumed.
+func TestBrowserPageIsLeft(t *testing.T) {
+	e := startBrowserEdge(t)
+	b := startChromium(t, e.cert)
+	b.visit(e.page)
+	b.call(nil, "open", "https://"+e.Proxy.Addr, "left", browserTransports)
+	b.visit(e.page)
+	awaitAdmin(t, e.admin, "/metrics", func(_ int, body string) bool {
+		return int(sample(body, "holdfast_gateway_sessions_cut")) == len(browserTransports)
+	}, "a cut of each session")
+	e.room.mu.Lock()
+	defer e.room.mu.Unlock()
+	if n := e.room.events[kit.Ended]; n != 0 {
+		t.Errorf("%d sessions have ended with the page", n)
+	}
+}
+
 // checkPageAsks has the page send requests of each kind.
 func checkPageAsks(b *browser) {
 	b.t.Helper()
