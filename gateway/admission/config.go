@@ -86,9 +86,11 @@ type MemoryConfig struct {
 	RefuseHandshakes float64 `koanf:"refuse_handshakes"`
 	// RefuseAccepts is the share from which new connections are closed at once.
 	RefuseAccepts float64 `koanf:"refuse_accepts"`
-	// DropQueues is the share from which the clients with the largest queues are closed.
+	// DropQueues is the share from which the clients with the largest queues are closed,
+	// until others may log in again.
 	DropQueues float64 `koanf:"drop_queues"`
-	// Hysteresis is how far below its share memory must fall before a step is taken back.
+	// Hysteresis is how far below its share memory must fall before a step is taken back;
+	// for drop_queues, below that of refuse_handshakes.
 	Hysteresis float64 `koanf:"hysteresis"`
 	// GoLimit is the share that Go's garbage collector is told to keep to
 	// (GOMEMLIMIT), so that garbage alone does not lead to refusals. 0, or GOMEMLIMIT in
@@ -132,7 +134,7 @@ func DefaultConfig() Config {
 		// The burst is the longest frame that any configuration allows.
 		SessionBytes: Rate{PerSecond: 2 << 20, Burst: 16 << 20},
 		Memory: MemoryConfig{
-			ShortenIdle: 0.70, RefuseHandshakes: 0.80, RefuseAccepts: 0.90, DropQueues: 0.95,
+			ShortenIdle: 0.70, RefuseHandshakes: 0.80, RefuseAccepts: 0.85, DropQueues: 0.90,
 			Hysteresis: 0.05,
 			// Below every step, and where the first one is taken back: garbage alone
 			// leads to nothing.

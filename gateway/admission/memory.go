@@ -5,7 +5,8 @@ package admission
 //
 // A step is taken at once when its share is reached, several if need be, and
 // taken back only hysteresis below it, so that memory that hovers around a share
-// does not open and close the gate all the time.
+// does not open and close the gate all the time. The last one lasts until clients
+// may log in again: otherwise those who read slowly would keep everybody else out.
 type stepper struct {
 	shares     [levels]float64 // by level; that of LevelNormal is not used
 	hysteresis float64
@@ -23,10 +24,18 @@ func (s *stepper) step(used, limit int64) Level {
 	for s.level < levels-1 && share >= s.shares[s.level+1] {
 		s.level++
 	}
-	for s.level > LevelNormal && share < s.shares[s.level]-s.hysteresis {
+	for s.level > LevelNormal && share < s.release(s.level) {
 		s.level--
 	}
 	return s.level
+}
+
+// release is the share below which a level is taken back.
+func (s *stepper) release(l Level) float64 {
+	if l == LevelDropQueues {
+		l = LevelRefuseHandshakes
+	}
+	return s.shares[l] - s.hysteresis
 }
 
 // configure takes other shares and keeps the level, which the next step puts

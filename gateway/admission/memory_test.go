@@ -19,8 +19,9 @@ func TestSteps(t *testing.T) {
 		want Level
 	}{
 		{0, LevelNormal}, {699, LevelNormal}, {700, LevelShortenIdle}, {650, LevelShortenIdle}, {649, LevelNormal},
-		{960, LevelDropQueues}, {900, LevelDropQueues}, {899, LevelRefuseAccepts}, {850, LevelRefuseAccepts},
-		{849, LevelRefuseHandshakes}, {749, LevelShortenIdle}, {790, LevelShortenIdle}, {800, LevelRefuseHandshakes},
+		{850, LevelRefuseAccepts}, {800, LevelRefuseAccepts}, {799, LevelRefuseHandshakes}, {750, LevelRefuseHandshakes},
+		{749, LevelShortenIdle}, {900, LevelDropQueues}, {750, LevelDropQueues}, // until clients may log in
+		{749, LevelShortenIdle}, {790, LevelShortenIdle}, {800, LevelRefuseHandshakes},
 		{100, LevelNormal}, {5000, LevelDropQueues}, {0, LevelNormal},
 	} {
 		if got := s.step(c.used, 1000); got != c.want {
@@ -34,7 +35,7 @@ func TestSteps(t *testing.T) {
 }
 
 // TestStepsHold: whatever came before, a level is never lower than what its
-// shares say, and never held by more than the hysteresis.
+// shares say, and never held by more than release says.
 func TestStepsHold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newStepper()
@@ -45,9 +46,9 @@ func TestStepsHold(t *testing.T) {
 				if share >= s.shares[l] && level < l {
 					t.Fatalf("%d: level %v, want at least %v", used, level, l)
 				}
-				if share < s.shares[l]-s.hysteresis && level >= l {
-					t.Fatalf("%d: level %v, want less than %v", used, level, l)
-				}
+			}
+			if level > LevelNormal && share < s.release(level) {
+				t.Fatalf("%d: level %v, want a lower one", used, level)
 			}
 		}
 	})

@@ -64,7 +64,7 @@ func TestMemorySteps(t *testing.T) {
 		if w.memory.released.Load() != 1 {
 			t.Errorf("garbage was given back %d times, want once", w.memory.released.Load())
 		}
-		at(910, ReasonMemory, ReasonMemory)
+		at(860, ReasonMemory, ReasonMemory)
 		at(990, ReasonMemory, ReasonMemory)
 		pass(3 * time.Second)
 		if got := w.count(t, "holdfast_admission_memory_bytes", nil); got != 990<<20 {

@@ -22,8 +22,9 @@ const (
 	floodRetained = 64<<10 + 64<<10 // max_frame, and what may be sent ahead
 	floodClients  = 100
 	floodCut      = 5 * time.Second
-	// floodOwn is what a connection costs besides; TLS keeps a record more.
-	floodOwn = 32 << 10
+	// floodOwn is what a connection costs besides; on TLS its state and the record
+	// that is not whole yet come on top.
+	floodOwn, floodOwnTLS = 8 << 10, 48 << 10
 )
 
 // flood is a way to send more than anybody takes: first something that has to
@@ -66,22 +67,23 @@ func httpCall(line, more, body string) []byte {
 // login is not judged. What is kept for each is bounded, and one that sends more is
 // cut.
 func TestInboundFlood(t *testing.T) {
-	g := deploy(t, options{})
-	for _, f := range floods(g) {
-		t.Run(f.name, func(t *testing.T) {
+	for i := range floods(nil) {
+		t.Run(floods(nil)[i].name, func(t *testing.T) {
+			g := deploy(t, options{}) // each its own: a backend that hangs twice is not asked a third time
+			f := floods(g)[i]
 			if err := g.echo.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
-			defer func() {
-				_ = g.echo.cmd.Process.Signal(syscall.SIGCONT) // it is alive, as the next test shows
-				eventually(t, "logins are judged again", func() bool { return visit(g.edge) == nil })
-			}()
 			retained := g.retains(t, f)
 			took, sent := g.cuts(t, f)
 			testenv.Figure(t, "P11", "%s: %d bytes retained of a client that has sent as much as it may; %d clients at line rate were cut after %v at most, after %d KiB each, those in both kernels' buffers included",
 				f.name, retained, floodClients, took.Round(time.Millisecond), sent>>10)
-			if retained > floodRetained+floodOwn {
-				t.Errorf("%d bytes retained, want at most %d and %d of the connection's own", retained, floodRetained, floodOwn)
+			own := floodOwn
+			if f.name == "tls" {
+				own = floodOwnTLS
+			}
+			if retained > floodRetained+own || retained < floodRetained/2 {
+				t.Errorf("%d bytes retained, want at most %d and %d of the connection's own, and most of it: else they were not held", retained, floodRetained, own)
 			}
 			if took > floodCut {
 				t.Errorf("cut after %v, want %v at most", took, floodCut)
@@ -115,6 +117,7 @@ func (g *target) retains(t *testing.T, f flood) int {
 	if n := crowd.left(); n != len(crowd) {
 		t.Errorf("%d of %d clients were cut that had sent no more than they may", len(crowd)-n, len(crowd))
 	}
+	crowd.disperse()
 	crowd.disperse()
 	return (after - before) / len(crowd)
 }

@@ -46,7 +46,8 @@ func TestMemoryCap(t *testing.T) {
 		time.Sleep(time.Until(began.Add(time.Second)))
 	}
 	g.gateway.alive()
-	peak := g.memory("VmHWM")
+	resident := g.memory("VmHWM")
+	peak := resident - g.memory("RssFile") // of the program itself, which is no matter of its limit
 	m := g.metrics()
 	ended := time.Now()
 	flood.disperse()
@@ -55,10 +56,10 @@ func TestMemoryCap(t *testing.T) {
 	}
 	recovery := time.Since(ended)
 	asked, longest, failure := stop()
-	testenv.Figure(t, "P9", "limit %d MiB, %d connections in %d s: at most %d MiB resident, highest memory step %.0f of 4, %.0f refused, %.0f slow readers dropped; /livez answered %d times, at most %v; recovered after %v",
-		memoryLimit>>20, len(flood), waves, peak>>20, highest, m.value("holdfast_admission_refusals_total"), m.value("holdfast_gateway_shed_sessions_total"), asked, longest.Round(time.Millisecond), recovery.Round(10*time.Millisecond))
+	testenv.Figure(t, "P9", "limit %d MiB, %d connections in %d s: at most %d MiB and the program's own %d, highest memory step %.0f of 4, %.0f refused, %.0f slow readers dropped; /livez answered %d times, at most %v; recovered after %v",
+		memoryLimit>>20, len(flood), waves, peak>>20, (resident-peak)>>20, highest, m.value("holdfast_admission_refusals_total"), m.value("holdfast_gateway_shed_sessions_total"), asked, longest.Round(time.Millisecond), recovery.Round(10*time.Millisecond))
 	if peak > memoryLimit {
-		t.Errorf("%d MiB resident, want at most %d", peak>>20, memoryLimit>>20)
+		t.Errorf("%d MiB in use, want at most %d", peak>>20, memoryLimit>>20)
 	}
 	if failure != nil {
 		t.Errorf("/livez: %v", failure)
@@ -103,4 +104,82 @@ func (g *target) slowReader(user string) *enemy {
 	e := &enemy{Conn: conn, opened: time.Now(), ended: make(chan struct{})}
 	close(e.ended)
 	return e
+}
+
+// memorySlack is by how much a hundred megabytes a second, asked for by those who are
+// there already, may go past the limit before what is dropped is free.
+const memorySlack = memoryLimit / 20
+
+// TestMemoryAllAtOnce has everybody be there before memory is short, so that
+// refusing helps nothing: sessions that read nothing of what they ask for at the
+// same time, and connections that all send most of a frame. What is there is
+// dropped until it fits.
+func TestMemoryAllAtOnce(t *testing.T) {
+	almost := stream(request(1, "echo.say", make([]byte, 65_000)))
+	almost = almost[:len(almost)-1]
+	ask := stream(request(1, "echo.push", []byte(`{"n":120,"size":8192}`)))
+	for _, tt := range []struct {
+		name  string
+		n     int
+		reads bool
+		at    []byte
+	}{
+		{"500 sessions that do not read", 500, false, ask},
+		{"9000 connections with most of HELLO", 9000, true, almost},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := deploy(t, options{admission: unlimited + fmt.Sprintf("  memory: {limit_bytes: %d}\n", memoryLimit)})
+			stop := g.watch()
+			if tt.reads {
+				gather(t, tt.n, g.edge, nil).say(tt.at)
+			} else {
+				for _, e := range g.mutes(t, tt.n) {
+					_, _ = e.Write(tt.at) // what becomes of it is looked at below
+				}
+			}
+			time.Sleep(4 * time.Second)
+			g.gateway.alive()
+			peak := g.memory("VmHWM") - g.memory("RssFile")
+			dropped := g.metrics().value("holdfast_gateway_shed_sessions_total")
+			ended := time.Now()
+			for time.Since(ended) < patience && visit(g.edge) != nil { // while they are there
+				time.Sleep(50 * time.Millisecond)
+			}
+			recovery := time.Since(ended)
+			asked, longest, failure := stop()
+			testenv.Figure(t, "P9", "limit %d MiB, %s: at most %d MiB, %.0f dropped; /livez answered %d times, at most %v; others in after %v",
+				memoryLimit>>20, tt.name, peak>>20, dropped, asked, longest.Round(time.Millisecond), recovery.Round(10*time.Millisecond))
+			if peak > memoryLimit+memorySlack {
+				t.Errorf("%d MiB in use, want at most %d", peak>>20, (memoryLimit+memorySlack)>>20)
+			}
+			if failure != nil {
+				t.Errorf("/livez: %v", failure)
+			}
+			if recovery > memoryRecovery {
+				t.Errorf("recovered after %v, want %v", recovery, memoryRecovery)
+			}
+		})
+	}
+}
+
+// mutes are sessions whose clients will read no more.
+func (g *target) mutes(t *testing.T, n int) (all crowd) {
+	t.Helper()
+	next := welcomed()
+	for range n {
+		conn, err := net.DialTimeout("tcp", g.edge, patience)
+		if err == nil {
+			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+			_ = conn.SetDeadline(time.Now().Add(patience))
+			err = next(conn)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &enemy{Conn: conn, opened: time.Now(), ended: make(chan struct{})}
+		close(e.ended)
+		all = append(all, e)
+	}
+	t.Cleanup(all.disperse)
+	return all
 }
