@@ -99,13 +99,16 @@ func (r Rules) Decide(v View, self Self) Action {
 		}
 	}
 	if k, ok := v.holderIs(self); ok {
+		if self.Fixed == None && r.early(v) {
+			return v.early(None)
+		}
 		return self.take(k)
 	}
 	if self.Fixed != None {
 		return v.fixed(self)
 	}
 	if !v.Settled && v.Unsettled < r.Settle {
-		return Action{Verb: Wait, Slot: None, Reason: "the registry is new: whoever serves already comes first"}
+		return v.early(None)
 	}
 	return r.vacant(v, self)
 }
@@ -120,6 +123,8 @@ func (r Rules) own(v View, self Self) (Action, bool) {
 		return Action{Verb: Keep, Slot: self.Slot}, true
 	case k.Holder == self.ID && k.Incarnation != self.Incarnation && self.Confirmed && k.Claim > self.Claim:
 		return Action{Verb: Superseded, Slot: self.Slot, Reason: "another process has this instance's id"}, true
+	case k.Holder == self.ID && !self.Confirmed && self.Slot != self.Fixed && r.early(v):
+		return v.early(self.Slot), true
 	case k.Holder == self.ID:
 		return self.take(k), true
 	case self.Confirmed && k.Claim <= self.Claim:
@@ -138,11 +143,20 @@ func (r Rules) missing(v View, self Self) (Action, bool) {
 		return restore, true
 	case v.Settled:
 		return Action{Verb: Lost, Slot: self.Slot, Reason: "the slot was retired"}, true
-	case v.Unsettled < r.Settle/2:
-		return Action{Verb: Wait, Slot: self.Slot, Reason: "the registry is new: whoever serves already comes first"}, true
+	case r.early(v):
+		return v.early(self.Slot), true
 	}
 	restore.Claim++
 	return restore, true
+}
+
+// early reports whether those that serve may not have restored their slots yet. A
+// key tells nothing then to those that only remember: it may have been restored
+// by somebody who saw it last before its slot passed on.
+func (r Rules) early(v View) bool { return !v.Settled && v.Unsettled < r.Settle/2 }
+
+func (View) early(slot int) Action {
+	return Action{Verb: Wait, Slot: slot, Reason: "the registry is new: whoever serves already comes first"}
 }
 
 // take is the action that makes k self's. The number stays when it is the same
