@@ -165,12 +165,16 @@ func (h *handshake) judged(l Login, v Verdict) {
 		old.EndWith(wire.CloseTakenOver, "the device has come back on another connection")
 	}
 	if alive {
+		// The client may send as much as its window allows once it has WELCOME, so
+		// the bound on what comes ahead of it must be lifted first.
 		h.conn.Release()
+		h.conn.Flush()
 	}
 }
 
-// handOver gives the connection to a session. It reports false when the
-// connection has gone meanwhile, of which the session was told.
+// handOver gives the connection to a session; WELCOME is still to be flushed. It
+// reports false when the connection has gone meanwhile, of which the session was
+// told.
 func (h *handshake) handOver(at *session.Attachment, uid string, counted bool) bool {
 	g := &guest{Attachment: at, srv: h.srv, uid: uid}
 	g.counted.Store(counted)
@@ -184,7 +188,6 @@ func (h *handshake) handOver(at *session.Attachment, uid string, counted bool) b
 		return false
 	}
 	h.conn.WakeAt(h.conn.Now() + 1) // the attachment says when it wants to be woken
-	h.conn.Flush()
 	return true
 }
 

@@ -35,7 +35,9 @@ func (h *handshake) resume(hello *wire.Hello) (done bool) {
 				_, counted = h.srv.gate.User(one.UID())
 			}
 		}
-		h.handOver(at, one.UID(), counted)
+		if h.handOver(at, one.UID(), counted) {
+			h.conn.Flush()
+		}
 		return true
 	case session.ResumeBadSeq:
 		h.srv.metrics.resume(resumeRefused)
