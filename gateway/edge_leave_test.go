@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,25 +27,29 @@ func (e *edge) guests(t *testing.T, prefix string) map[string]visitor {
 // that waits and on a stream of events too; who comes meanwhile is refused the
 // same way.
 func TestDrainEverywhere(t *testing.T) {
-	e := startEdge(t, func(c *gateway.Config) { c.Drain.Window = 1500 * time.Millisecond })
+	e := startEdge(t, func(c *gateway.Config) { c.Drain.Window = 2 * time.Second })
 	all := e.guests(t, "u ")
 	e.stop()
+	var wg sync.WaitGroup
 	for name, c := range all {
-		f, ok := c.hear()
-		g, err := wire.ParseGoAway(f.Payload)
-		if !ok || f.Type != wire.TypeGoAway || err != nil || g.Code != 4000 || g.ReconnectAfterMS <= 0 || g.DeadlineMS <= 0 {
-			t.Errorf("%s: came %s %s %+v, want GOAWAY 4000", name, f.Type, describe(f), c.end())
-		}
-		linger(e, c)
+		wg.Go(func() { // each as it is told: they are not told at the same time
+			f, ok := c.hear()
+			g, err := wire.ParseGoAway(f.Payload)
+			if !ok || f.Type != wire.TypeGoAway || err != nil || g.Code != 4000 || g.ReconnectAfterMS <= 0 || g.DeadlineMS <= 0 {
+				t.Errorf("%s: came %s %s %+v, want GOAWAY 4000", name, f.Type, describe(f), c.end())
+			}
+			if _, how := rest(c); how.code != 4000 {
+				t.Errorf("%s: ended with %+v, want 4000", name, how)
+			}
+		})
 	}
-	late := e.come(t, ways[0], approach{})
-	late.say(hello("late"))
-	wantEnd(t, late, 4000)
-	for name, c := range all {
-		if _, how := rest(c); how.code != 4000 {
-			t.Errorf("%s: ended with %+v, want 4000", name, how)
-		}
+	eventually(t, "the gateway is draining", e.srv.Draining)
+	for _, w := range ways {
+		late := e.come(t, w, approach{})
+		late.say(hello("late"))
+		wantEnd(t, late, 4000)
 	}
+	wg.Wait()
 	if n := e.srv.Sessions(); n != 0 {
 		t.Errorf("%d sessions are left", n)
 	}

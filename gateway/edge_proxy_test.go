@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -137,6 +138,32 @@ func TestForgedAddress(t *testing.T) {
 		}
 	}
 	testenv.Figure(t, "P24", "%d connections in %d ways of lying about the address: none reached the backend", tried, len(forgeries()))
+}
+
+// TestProxyDeadline: who begins a header and does not end it is cut at the deadline,
+// whatever it has sent of it, and so is who sends none.
+func TestProxyDeadline(t *testing.T) {
+	e := startEdge(t, func(c *gateway.Config) { c.Limits.ProxyTimeout = 200 * time.Millisecond })
+	whole := proxyV2("198.51.100.7", tlv(0xEE, make([]byte, 3000)))
+	var conns []net.Conn
+	for _, b := range [][]byte{nil, []byte("P"), proxyV1("198.51.100.7")[:20], whole[:1], whole[:15], whole[:len(whole)-1]} {
+		c, err := e.dialDoor(approach{door: proxiedDoor, prefix: b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	for i, c := range conns {
+		_ = c.SetReadDeadline(time.Now().Add(deadline))
+		if n, err := c.Read(make([]byte, 100)); n != 0 || isTimeout(err) {
+			t.Errorf("header %d: came %d bytes and %v, want the end", i, n, err)
+		}
+	}
+	eventually(t, "all are gone", func() bool { return openConnections(t, e.reg) == 0 })
+	if nothing, little := e.metric("holdfast_gateway_vanished_connections_total", "nothing"), e.metric("holdfast_gateway_vanished_connections_total", "too_little"); nothing != 1 || little != 5 {
+		t.Errorf("%v sent nothing and %v too little, want 1 and 5", nothing, little)
+	}
 }
 
 // TestHealthChecks: a balancer that looks whether somebody is there leaves no line

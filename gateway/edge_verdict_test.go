@@ -232,6 +232,56 @@ func TestBearers(t *testing.T) {
 	wantReply(t, stream, 1, "echo.say", `1`, `1`)
 }
 
+// TestCallsRefused: calls that are wrong by themselves have the statuses of
+// docs/protocol.md section 6, and a session outlives those that say nothing of it.
+func TestCallsRefused(t *testing.T) {
+	e := startEdge(t)
+	c, _ := e.loginBy(t, ways[8], approach{}, "u1")
+	h := c.(*httpClient)
+	bearer := "Authorization: Bearer " + h.bearer + "\r\n"
+	tests := []struct {
+		name, text, allow string
+		want              int
+	}{
+		{"a method of nobody's", "PUT /v1/poll HTTP/1.1\r\nHost: h\r\n" + bearer + "Content-Length: 0\r\n\r\n", "GET, POST, DELETE", 405},
+		{"GET of frames", "GET /v1/poll/frames HTTP/1.1\r\nHost: h\r\n" + bearer + "\r\n", "POST", 405},
+		{"POST of events", "POST /v1/events HTTP/1.1\r\nHost: h\r\n" + bearer + "Content-Length: 0\r\n\r\n", "GET", 405},
+		{"HEAD", "HEAD /v1/poll HTTP/1.1\r\nHost: h\r\n" + bearer + "\r\n", "GET, POST, DELETE", 405},
+		{"a stream of HTTP/1.0", "GET /v1/events HTTP/1.0\r\n" + bearer + "\r\n", "", 505},
+		{"a body that says too much", "POST /v1/poll HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n", "", 413},
+		{"frames that say too much", "POST /v1/poll/frames HTTP/1.1\r\nHost: h\r\n" + bearer + "Content-Length: 9999999999\r\n\r\n", "", 413},
+		{"chunks that say too much", "POST /v1/poll HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n", "", 413},
+		{"a long head", "GET /v1/poll HTTP/1.1\r\nHost: h\r\na: " + strings.Repeat("x", 16<<10) + "\r\n\r\n", "", 431},
+		{"two lengths", "POST /v1/poll HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "", 400},
+		{"a length and chunks", "POST /v1/poll HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "", 400},
+		{"no Host", "GET /v1/poll HTTP/1.1\r\n\r\n", "", 400},
+	}
+	for _, w := range []way{{}, {tls: true}} {
+		for _, tt := range tests {
+			resp := e.ask(t, w, approach{}, tt.text)
+			if resp.StatusCode != tt.want || resp.Header.Get("Allow") != tt.allow || resp.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s = %d %v %q, want %d and Allow %q", tt.name, resp.StatusCode, resp.Header, resp.body, tt.want, tt.allow)
+			}
+		}
+	}
+	wantReply(t, c, 1, "echo.say", `1`, `1`)
+
+	slow := make(chan answer, 1)
+	go func() {
+		slow <- h.call(http.MethodPost, "/v1/poll/frames?wait_ms=9000", `[{"type":"request","id":2,"command":"hold.on"}]`)
+	}()
+	eventually(t, "the request came", func() bool { return len(e.disp.of("u1").submitted()) == 2 })
+	if a := h.call(http.MethodPost, "/v1/poll/frames", `[]`); a.err != nil || a.resp.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("a second POST = %v %v, want 429", a.resp, a.err)
+	}
+	lanes := e.disp.of("u1")
+	lanes.Answer("test", 2, 1, 0, []byte(`"held"`), false, "", 0)
+	lanes.sink.Flush()
+	if a := <-slow; a.err != nil || a.resp.StatusCode != http.StatusOK || !strings.Contains(string(a.body), `"held"`) {
+		t.Errorf("the POST that waited = %v %q %v", a.resp, a.body, a.err)
+	}
+}
+
 // TestNoAdmin (P26): an edge listener answers nothing but the protocol's paths.
 func TestNoAdmin(t *testing.T) {
 	e := startEdge(t)
@@ -304,7 +354,7 @@ func TestUserLimitEverywhere(t *testing.T) {
 
 		moved := e.come(t, w, approach{})
 		moved.say(helloJSON(resumeOf(welcome, 0)))
-		welcome = wantWelcome(t, moved)
+		wantWelcome(t, moved)
 		wantEnd(t, first, 4009)
 		first.cut()
 		for range 10 { // while the old connection goes, and afterwards
