@@ -24,6 +24,9 @@ func (d pollDoor) Accept(c *poll.Conn) poll.Receiver {
 func (d pollDoor) Find(id, secret string) (*poll.Conn, wire.CloseCode, string) {
 	one := d.srv.sessions.ByID(id)
 	if one == nil || !one.Authenticate(secret) {
+		if code, ok := d.srv.farewells.find(id, secret); ok {
+			return nil, code, "the session has ended"
+		}
 		return nil, wire.CloseNormal, "no such session"
 	}
 	switch c := one.Conn().(type) {

@@ -40,6 +40,8 @@ type Server struct {
 	transport   transport.Deps
 	pushMetrics *push.Metrics
 
+	farewells farewells
+
 	live   atomic.Pointer[live]
 	liveMu sync.Mutex // held while live is replaced
 
@@ -215,6 +217,7 @@ func (s *Server) Cut(one *session.Session, why string) {
 
 // Ended implements session.Home.
 func (s *Server) Ended(one *session.Session, why string) {
+	s.farewells.note(one, why) // before it cannot be found any more
 	s.sessions.Remove(one)
 	s.log.Debug("session ended", "session", one.ID(), "uid", one.UID(), "why", why)
 }

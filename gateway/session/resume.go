@@ -137,7 +137,7 @@ func (s *Session) moveLocked(conn Conn) *Attachment {
 		s: s, conn: conn, generation: s.state.Generation,
 		closeAt: s.deps.Limits.lifetimeEnd(conn.Now()),
 	}
-	s.at, s.away, s.told = a, false, false
+	s.at, s.away, s.told, s.calls = a, false, false, !conn.Pings()
 	s.warned = false // a warning may have been lost with the old connection
 	return a
 }

@@ -67,6 +67,7 @@ type Session struct {
 	warned bool // $expiring has been sent for this credential
 	away   bool // at's connection has no call open: the session counts as cut
 	told   bool // the backend knows that the session is cut
+	calls  bool // its last connection was made of calls: long poll or SSE
 
 	// submitting is set while a request is on its way to the lanes, so that a
 	// resume lets nothing overtake it. It is set with mu held.

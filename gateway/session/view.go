@@ -48,6 +48,13 @@ func (s *Session) View() View {
 // Attached reports whether the session has a connection.
 func (s *Session) Attached() bool { return s.Conn() != nil }
 
+// OnCalls reports whether the session's last connection was long poll or SSE.
+func (s *Session) OnCalls() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
 // Conn is the session's connection, nil while it has none.
 func (s *Session) Conn() Conn {
 	s.mu.Lock()
