@@ -17,7 +17,7 @@ import (
 const (
 	slowAll     = 2000
 	slowOnes    = 50
-	slowRate    = 1000 // requests a second of all others together
+	slowRate    = 500 // requests a second of all others together
 	slowRatio   = 1.5
 	slowCut     = 10 * time.Second
 	slowRounds  = 3
@@ -28,33 +28,42 @@ const (
 
 // TestSlowConsumers has 50 of 2,000 clients read a byte a second of what is pushed
 // to them. They are cut, and the others do not notice: their latency is compared
-// with that while the same 50 read all of it.
+// with that at a second gateway at the same time, where the same 50 read all of it,
+// so that whatever else the machine does tells on both.
 func TestSlowConsumers(t *testing.T) {
-	g := deploy(t, options{})
-	others := newChorus(t, g.edge, slowAll-slowOnes)
+	var gateways [2]*target
+	var others [2]*chorus
+	for i := range gateways {
+		gateways[i] = deploy(t, options{})
+		others[i] = newChorus(t, gateways[i].edge, slowAll-slowOnes)
+	}
 	var ratios []float64
 	var cut time.Duration
 	var report string
 	for round := range slowRounds {
-		with, _ := g.round(t, others, false)
-		without, took := g.round(t, others, true)
-		ratios = append(ratios, float64(without)/float64(with))
+		slow := round % 2 // they change places
+		var wg sync.WaitGroup
+		var with, without, took time.Duration
+		wg.Go(func() { with, took = gateways[slow].round(t, others[slow], true) })
+		wg.Go(func() { without, _ = gateways[1-slow].round(t, others[1-slow], false) })
+		wg.Wait()
+		ratios = append(ratios, float64(with)/float64(without))
 		cut = max(cut, took)
-		report += fmt.Sprintf("; p99 %v, slow %v", with.Round(10*time.Microsecond), without.Round(10*time.Microsecond))
-		if round == slowRounds-1 {
-			slices.Sort(ratios)
-		}
+		report += fmt.Sprintf("; p99 %v, without %v", with.Round(10*time.Microsecond), without.Round(10*time.Microsecond))
 	}
+	slices.Sort(ratios)
 	median := ratios[slowRounds/2]
 	testenv.Figure(t, "P10", "%d of %d clients read 1 byte/s: cut after %v at most; the others' p99 %.2f times (median of %d%s)",
 		slowOnes, slowAll, cut.Round(10*time.Millisecond), median, slowRounds, report)
 	if median > slowRatio {
-		t.Errorf("the others' p99 is %.2f times what it was, want at most %v", median, slowRatio)
+		t.Errorf("the others' p99 is %.2f times that without slow ones, want at most %v", median, slowRatio)
 	}
 	if cut > slowCut+2*time.Second {
 		t.Errorf("the last was cut after %v, want %v at most", cut, slowCut)
 	}
-	others.quiet(t)
+	for _, c := range others {
+		c.quiet(t)
+	}
 }
 
 // round feeds slowOnes clients for a while, and returns the others' p99 meanwhile
@@ -64,12 +73,19 @@ func (g *target) round(t *testing.T, others *chorus, slow bool) (p99, took time.
 	before := g.metrics().value(cuts)
 	stop := g.feed(t, slow)
 	began := time.Now()
-	p99 = others.p99(slowRate, slowWindow)
+	var wg sync.WaitGroup
 	if slow {
-		eventually(t, "slow clients are cut", func() bool { return g.metrics().value(cuts) >= before+slowOnes })
-		took = time.Since(began)
-	} else if n := g.metrics().value(cuts) - before; n > 0 {
-		t.Errorf("%v clients that read were cut as slow", n)
+		wg.Go(func() {
+			for g.metrics().value(cuts) < before+slowOnes && time.Since(began) < patience {
+				time.Sleep(250 * time.Millisecond) // seldom: it costs the gateway more than many requests
+			}
+			took = time.Since(began)
+		})
+	}
+	p99 = others.p99(slowRate, slowWindow)
+	wg.Wait()
+	if n := g.metrics().value(cuts) - before; (n == slowOnes) != slow {
+		t.Errorf("%v clients were cut as slow, of %d that are slow: %t", n, slowOnes, slow)
 	}
 	stop()
 	return p99, took
@@ -82,7 +98,8 @@ func (g *target) feed(t *testing.T, slow bool) (stop func()) {
 	for i := range slowOnes {
 		conn, err := net.Dial("tcp", g.edge)
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			continue
 		}
 		if slow {
 			_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10) // the kernel reads ahead of the slowest program
@@ -90,7 +107,8 @@ func (g *target) feed(t *testing.T, slow bool) (stop func()) {
 		_ = conn.SetDeadline(time.Now().Add(patience))
 		c, err := login(conn, fmt.Sprintf("fed-%t-%d", slow, i))
 		if err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			continue
 		}
 		wg.Go(func() { c.ask(over) })
 		wg.Go(func() { c.take(slow) })
