@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/holdfast-io/holdfast/gateway"
 	"github.com/holdfast-io/holdfast/tools/testenv"
 )
@@ -89,8 +91,13 @@ func appetites(t *testing.T) []appetite {
 // what they are. The heap is the whole process's, this test's sockets included.
 func TestAmplification(t *testing.T) {
 	const conns, most = 64, 100
+	dir := t.TempDir()
 	e := startEdge(t, func(c *gateway.Config) {
 		c.Session.HelloTimeout, c.Limits.ProxyTimeout = time.Minute, time.Minute
+		// On unix sockets the kernel tells what has been read.
+		for i, door := range []int{openDoor, proxiedDoor} {
+			c.Listeners[door].Address = fmt.Sprintf("unix:%s/%d", dir, i)
+		}
 		for i := range c.Listeners {
 			c.Listeners[i].TLS.HandshakeTimeout = time.Minute
 		}
@@ -123,7 +130,9 @@ func (e *edge) feed(t *testing.T, one appetite, n int) (used int) {
 			t.Fatalf("%s: %v", one.name, err)
 		}
 	}
-	eventually(t, "the gateway has read it", func() bool { return unread(t, e.doors[one.a.door].String()) == 0 })
+	for _, c := range all {
+		eventually(t, "the gateway has read it", func() bool { return unread(t, c) == 0 })
+	}
 	if one.wait {
 		asked := 0
 		eventually(t, "the logins wait", func() bool { asked += len(e.disp.asked()); return asked == n })
@@ -140,6 +149,20 @@ func (e *edge) feed(t *testing.T, one appetite, n int) (used int) {
 	}
 	eventually(t, "all are gone", func() bool { return openConnections(t, e.reg) == 0 })
 	return used
+}
+
+// unread is how much of what was sent on a unix socket its peer has not read.
+func unread(t *testing.T, c net.Conn) (n int) {
+	t.Helper()
+	raw, err := c.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { n, failed = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) }); err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+	return n
 }
 
 // heap is what is resident of Go's memory, stacks of handshakes included.

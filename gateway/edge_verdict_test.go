@@ -26,7 +26,7 @@ func strictJudge(l gateway.Login) gateway.Verdict {
 	case uid == "nobody answers":
 		return gateway.Verdict{CloseCode: 4007, Reason: "down", RetryAfter: time.Second}
 	case uid == "brief":
-		return gateway.Verdict{UID: uid, Service: "test", ExpiresAt: time.Now().Add(300 * time.Millisecond)}
+		return gateway.Verdict{UID: uid, Service: "test", ExpiresAt: time.Now().Add(100 * time.Millisecond)}
 	default:
 		return gateway.Verdict{UID: uid, Service: "test"}
 	}
