@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,7 @@ type noise struct {
 	begin func(net.Conn) error
 	text  []byte
 	reads bool // what it is answered
+	again bool // comes back when it is cut
 }
 
 func noises() []noise {
@@ -36,13 +38,15 @@ func noises() []noise {
 	tiny := repeat([]byte("GET / HTTP/1.1\r\nHost: h\r\n\r\n"), 500)
 	none := func(net.Conn) error { return nil }
 	return []noise{
-		{"PING", logged, ping, true},
-		{"PING, never reading", logged, ping, false},
-		{"WebSocket ping", webSocketWelcomed(), wsPings, true},
-		{"WebSocket ping, never reading", webSocketWelcomed(), wsPings, false},
-		{"WebSocket ping before HELLO", ws, wsPings, true},
-		{"tiny HTTP requests, pipelined", none, tiny, true},
-		{"tiny HTTP requests, never reading", none, tiny, false},
+		{"PING", logged, ping, true, false},
+		{"PING, never reading", logged, ping, false, false},
+		{"WebSocket ping", webSocketWelcomed(), wsPings, true, false},
+		{"WebSocket ping, never reading", webSocketWelcomed(), wsPings, false, false},
+		{"WebSocket ping before HELLO", ws, wsPings, true, false},
+		{"tiny HTTP requests, pipelined", none, tiny, true, false},
+		{"tiny HTTP requests, never reading", none, tiny, false, false},
+		{"frames after what is no frame", none, append([]byte{0, 0, 0, 0}, repeat(ping, 40)...), false, true},
+		{"WebSocket frames after a fault", ws, append([]byte{0xff, 0}, repeat(wsPings, 40)...), false, true},
 	}
 }
 
@@ -98,26 +102,35 @@ func (n *noise) make(t *testing.T, g *target, clients int) (stop func() int64) {
 	t.Helper()
 	var wg sync.WaitGroup
 	var sent atomic.Int64
-	conns := make([]net.Conn, clients)
-	for i := range conns {
+	ctx, cancel := context.WithCancel(t.Context())
+	come := func() net.Conn {
 		conn, err := net.Dial("tcp", g.edge)
 		if err != nil {
-			t.Fatal(err)
+			t.Errorf("%s: %v", n.name, err)
+			return nil
 		}
-		conns[i] = conn
 		_ = conn.SetDeadline(time.Now().Add(patience))
-		if err := n.begin(conn); err != nil {
-			t.Fatalf("%s: %v", n.name, err)
+		if err := n.begin(conn); err != nil && ctx.Err() == nil {
+			t.Errorf("%s: %v", n.name, err)
 		}
+		context.AfterFunc(ctx, func() { _ = conn.Close() }) // the gateway may have been faster
 		if n.reads {
 			wg.Go(func() { _, _ = io.Copy(io.Discard, conn) }) // until it is closed
 		}
+		return conn
+	}
+	for range clients {
+		conn := come()
 		wg.Go(func() {
-			for {
+			for conn != nil {
 				k, err := conn.Write(n.text)
 				sent.Add(int64(k))
-				if err != nil {
-					return // cut, or over
+				if err == nil {
+					continue
+				}
+				_ = conn.Close() // cut, or over
+				if conn = nil; n.again && ctx.Err() == nil {
+					conn = come()
 				}
 			}
 		})
@@ -125,9 +138,7 @@ func (n *noise) make(t *testing.T, g *target, clients int) (stop func() int64) {
 	var once sync.Once
 	stop = func() int64 {
 		once.Do(func() {
-			for _, conn := range conns {
-				_ = conn.Close() // the gateway may have been faster
-			}
+			cancel()
 			wg.Wait()
 		})
 		return sent.Load()
