@@ -108,7 +108,17 @@ func (d *deployment) startGateway(o options, rpc string) {
 	text := fmt.Sprintf(`name: faults
 listeners: [{transports: [tcp], address: 127.0.0.1:0}]
 rpc: {listen: %q}
-drain: {window: 1s}
+drain: {window: 1s, deregister_delay: 0s}
+# Hundreds of users from one address, who log in at once: these tests are about backends.
+admission:
+  connections_per_address: {max: 0}
+  connections_per_user: {max: 0}
+  accepts: {per_second: 0, burst: 0}
+  accepts_per_address: {per_second: 0, burst: 0}
+  handshakes: {per_second: 0, burst: 0}
+  handshakes_per_address: {per_second: 0, burst: 0}
+  session_requests: {per_second: 0, burst: 0}
+  session_bytes: {per_second: 0, burst: 0}
 admin: {listen: 127.0.0.1:0}
 dispatcher:
   services:

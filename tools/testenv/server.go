@@ -1,11 +1,13 @@
 package testenv
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -65,7 +67,26 @@ func (s *server) kill() {
 	<-s.ended
 }
 
-func (s *server) pause() error  { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+// pause returns when the process stands still: the signal takes effect a little
+// after it was sent, on a busy machine quite a while.
+func (s *server) pause() error {
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for range 500 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+		if err != nil {
+			return err
+		}
+		// The state stands behind the name, which is in brackets.
+		if _, state, ok := strings.Cut(string(stat), ") "); ok && strings.HasPrefix(state, "T") {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return errors.New("does not stop")
+}
+
 func (s *server) resume() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // tail keeps the end of what a server writes.
