@@ -61,6 +61,10 @@ func (s *Server) drain(ctx context.Context) {
 		return true
 	})
 	s.eachHandshake((*handshake).sendAway)
+	s.judging.Range(func(h, _ any) bool {
+		h.(*handshake).turnAway()
+		return true
+	})
 	s.eachConn(func(c *transport.Conn) {
 		if !c.Introduced() { // it has not said how it speaks: there is nothing to tell it
 			c.Abort()

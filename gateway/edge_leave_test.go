@@ -56,6 +56,40 @@ func TestDrainEverywhere(t *testing.T) {
 	e.end()
 }
 
+// TestDrainWhileJudged: a client whose login is judged while the gateway leaves is
+// told so, whether the verdict comes in time or not, and the backend hears that
+// nobody came in.
+func TestDrainWhileJudged(t *testing.T) {
+	for _, inTime := range []bool{true, false} {
+		e := startEdge(t, func(c *gateway.Config) { c.Drain.Window = 300 * time.Millisecond })
+		var wg sync.WaitGroup
+		for _, w := range ways {
+			c := e.come(t, w, approach{})
+			wg.Go(func() {
+				c.say(hello("wait"))
+				if frames, how := rest(c); how.code != 4000 {
+					t.Errorf("%s, verdict in time %v: came %s %+v, want 4000", w.name, inTime, types(frames), how)
+				}
+			})
+		}
+		var judged []func(gateway.Verdict)
+		eventually(t, "the logins wait", func() bool { judged = append(judged, e.disp.takeWaiting()...); return len(judged) == len(ways) })
+		e.stop()
+		eventually(t, "the gateway is draining", e.srv.Draining)
+		if !inTime {
+			wg.Wait()
+		}
+		for _, done := range judged {
+			go done(gateway.Verdict{UID: "u", Service: "test"})
+		}
+		wg.Wait()
+		e.end()
+		if ended := e.disp.endings(); len(ended) != len(ways) || e.srv.Sessions() != 0 {
+			t.Errorf("the backend heard of %d endings of %d, %d sessions are left", len(ended), len(ways), e.srv.Sessions())
+		}
+	}
+}
+
 // TestKickEverywhere: KICKED within a second on every transport, and for a
 // session that has lost its connection. A kicked session is not resumed.
 func TestKickEverywhere(t *testing.T) {

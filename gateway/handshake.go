@@ -123,6 +123,7 @@ func (h *handshake) begin(hello *wire.Hello) {
 	}
 	h.conn.Hold()
 	h.srv.logins.Add(1)
+	h.srv.judging.Store(h, nil)
 	login := h.login(hello)
 	h.srv.disp.Connect(login, func(v Verdict) {
 		defer h.srv.logins.Done()
@@ -145,16 +146,19 @@ func (h *handshake) login(hello *wire.Hello) Login {
 // judged lets the client in or tells it why not. It runs on the dispatcher's
 // goroutine.
 func (h *handshake) judged(l Login, v Verdict) {
+	h.srv.judging.Delete(h)
 	if v.CloseCode != 0 {
 		h.srv.metrics.login(loginRefused)
 		h.refuse(wire.CloseCode(v.CloseCode), v.Reason, v.RetryAfter)
 		return
 	}
 	s := h.srv.newSession(l, v)
+	if h.srv.draining.Load() { // it would be sent away at once
+		h.letDown(s, wire.CloseDraining, "the gateway is leaving", reconnectAfter())
+		return
+	}
 	if r, ok := h.srv.gate.User(v.UID); !ok {
-		h.srv.metrics.login(loginRefused)
-		h.refuse(r.Code, r.Message, r.RetryAfter)
-		s.Upstream().End(r.Code.String()) // the backend has let it in: it hears of the end
+		h.letDown(s, r.Code, r.Message, r.RetryAfter)
 		return
 	}
 	h.srv.metrics.login(loginWelcome)
@@ -170,6 +174,13 @@ func (h *handshake) judged(l Login, v Verdict) {
 		h.conn.Release()
 		h.conn.Flush()
 	}
+}
+
+// letDown refuses a client whom the backend has let in, and tells the backend.
+func (h *handshake) letDown(s *session.Session, code wire.CloseCode, reason string, retryAfter time.Duration) {
+	h.srv.metrics.login(loginRefused)
+	h.refuse(code, reason, retryAfter)
+	s.Upstream().End(code.String())
 }
 
 // handOver gives the connection to a session; WELCOME is still to be flushed. It
@@ -217,14 +228,19 @@ func (h *handshake) Back() {}
 func (h *handshake) Arrived(uint32) {}
 
 // sendAway tells a client that has begun to log in that the gateway is leaving.
-// One whose login is being judged is closed with the sessions.
+// One whose login is being judged is told by the verdict, or when no more can be
+// waited for.
 func (h *handshake) sendAway() {
 	h.mu.Lock()
 	judged := h.hello
 	h.mu.Unlock()
 	if !judged {
-		h.refuse(wire.CloseDraining, "the gateway is leaving", reconnectAfter())
+		h.turnAway()
 	}
+}
+
+func (h *handshake) turnAway() {
+	h.refuse(wire.CloseDraining, "the gateway is leaving", reconnectAfter())
 }
 
 // Closed forwards to the session when the connection went just as it was

@@ -55,6 +55,7 @@ type Server struct {
 	draining  atomic.Bool // clients are being sent away
 	accepting atomic.Bool
 	logins    sync.WaitGroup // logins that the dispatcher has not judged yet
+	judging   sync.Map       // their handshakes
 }
 
 // New returns a gateway that is not listening yet.
