@@ -55,6 +55,9 @@ func (c Gateway) Check() error {
 	if told, kept := c.Gateway.Session.RequestTimeout, c.Dispatcher.RequestTimeout; kept > told {
 		errs = append(errs, fmt.Errorf("dispatcher.request_timeout: %v, but clients are told session.request_timeout %v", kept, told))
 	}
+	if told, kept := c.Gateway.Session.RequestTimeout, c.Dispatcher.Login.Timeout; kept > told { // $refresh is a request too
+		errs = append(errs, fmt.Errorf("dispatcher.login.timeout: %v, but $refresh is answered within session.request_timeout %v", kept, told))
+	}
 	if room := c.Gateway.Limits.FrameBytes - replyAroundBytes; c.Dispatcher.ReplyBytes > room {
 		errs = append(errs, fmt.Errorf("dispatcher.reply_bytes: %d, but limits.frame_bytes leaves %d", c.Dispatcher.ReplyBytes, room))
 	}

@@ -87,9 +87,10 @@ func TestVariablesReachEveryRole(t *testing.T) {
 // TestRolesSeeAcrossComponents checks what only the role can know.
 func TestRolesSeeAcrossComponents(t *testing.T) {
 	_, err := load(RoleGateway, DefaultGateway(), Sources{File: "g.yaml"}, []byte(
-		"session:\n  request_timeout: 5s\nlimits:\n  frame_bytes: 32KiB\n"))
-	want := `2 mistakes in the configuration:
-  g.yaml: dispatcher.request_timeout: 10s, but clients are told session.request_timeout 5s (not set; HOLDFAST_GATEWAY__DISPATCHER__REQUEST_TIMEOUT or the file sets it)
+		"session:\n  request_timeout: 4s\nlimits:\n  frame_bytes: 32KiB\n"))
+	want := `3 mistakes in the configuration:
+  g.yaml: dispatcher.request_timeout: 10s, but clients are told session.request_timeout 4s (not set; HOLDFAST_GATEWAY__DISPATCHER__REQUEST_TIMEOUT or the file sets it)
+  g.yaml: dispatcher.login.timeout: 5s, but $refresh is answered within session.request_timeout 4s (not set; HOLDFAST_GATEWAY__DISPATCHER__LOGIN__TIMEOUT or the file sets it)
   g.yaml: dispatcher.reply_bytes: 65529, but limits.frame_bytes leaves 32761 (not set; HOLDFAST_GATEWAY__DISPATCHER__REPLY_BYTES or the file sets it)`
 	if err == nil || err.Error() != want {
 		t.Errorf("load = %v\nwant %v", err, want)
