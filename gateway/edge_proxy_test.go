@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -166,13 +167,15 @@ func TestProxyDeadline(t *testing.T) {
 	}
 }
 
+// atStart is how the lines begin that a gateway logs when it begins to run.
+var atStart = []string{"listening", "open connections are bounded", "no memory limit", "memory limit"}
+
 // TestHealthChecks: a balancer that looks whether somebody is there leaves no line
 // in the log and no count of an error.
 func TestHealthChecks(t *testing.T) {
 	e := startEdge(t)
 	eventually(t, "it runs", func() bool { return e.srv.Ready() == nil })
-	e.loginBy(t, ways[0], approach{}, "u") // the listener has said what it says at its start
-	e.logs.take()
+	e.loginBy(t, ways[0], approach{}, "u")
 	before := openConnections(t, e.reg)
 	for range 20 {
 		for _, a := range []approach{
@@ -191,8 +194,10 @@ func TestHealthChecks(t *testing.T) {
 		}
 	}
 	eventually(t, "all are gone", func() bool { return openConnections(t, e.reg) == before })
-	if lines := e.logs.take(); len(lines) > 0 {
-		t.Errorf("health checks are in the log: %q", lines)
+	for _, line := range e.logs.take() {
+		if !strings.Contains(line, "tls certificate expires") && !slices.ContainsFunc(atStart, func(s string) bool { return strings.HasPrefix(line, "INFO "+s) }) {
+			t.Errorf("health checks are in the log: %q", line)
+		}
 	}
 	for _, name := range []string{"holdfast_gateway_closes_total", "holdfast_gateway_vanished_connections_total", "holdfast_gateway_handshake_refusals_total"} {
 		if n := e.metric(name, ""); n != 0 {
