@@ -230,7 +230,7 @@ var comments = map[string]string{
 	"github.com/holdfast-io/holdfast/gateway/admission.Config.UserRequests":             "user_requests bounds the requests of all sessions of a user at this gateway.",
 	"github.com/holdfast-io/holdfast/gateway/admission.Count.DryRun":                    "dry_run counts what the bound would refuse and lets it in.",
 	"github.com/holdfast-io/holdfast/gateway/admission.Count.Max":                       "The bound. 0: none, except for connections.",
-	"github.com/holdfast-io/holdfast/gateway/admission.MemoryConfig.DropQueues":         "The share from which the clients with the largest queues are closed, until others may log in again.",
+	"github.com/holdfast-io/holdfast/gateway/admission.MemoryConfig.DropQueues":         "The share from which the clients with the largest queues are closed, and those who have sent a part of something before they logged in, until others may log in.",
 	"github.com/holdfast-io/holdfast/gateway/admission.MemoryConfig.DryRun":             "dry_run counts and shows the steps without taking them.",
 	"github.com/holdfast-io/holdfast/gateway/admission.MemoryConfig.GoLimit":            "The share that Go's garbage collector is told to keep to (GOMEMLIMIT), so that garbage alone does not lead to refusals. 0, or GOMEMLIMIT in the environment: it is not told.",
 	"github.com/holdfast-io/holdfast/gateway/admission.MemoryConfig.Hysteresis":         "How far below its share memory must fall before a step is taken back; for drop_queues, below that of refuse_handshakes.",

@@ -40,6 +40,7 @@ func shorten(l *transport.Limits) {
 func (s *Server) relieve(level admission.Level) {
 	s.replace(func(cfg Config) Config { return cfg })
 	if level >= admission.LevelDropQueues {
+		s.dropStrangers()
 		s.dropLargest()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/holdfast-io/holdfast/gateway/session"
+	"github.com/holdfast-io/holdfast/gateway/transport"
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
 
@@ -14,6 +15,26 @@ const shedShare = 4
 
 // shedBytesMin spares queues that would free nothing worth a connection.
 const shedBytesMin = 4 << 10
+
+// dropStrangers cuts the connections of clients that have not logged in and have sent
+// a part of something. They are many, each keeps little, and all that they lose is a
+// beginning, so none is spared. Nobody is told: words would take memory too.
+func (s *Server) dropStrangers() {
+	dropped := 0
+	for _, l := range s.listeners {
+		l.Each(func(c *transport.Conn) {
+			if _, in := c.Receiver().(*guest); in || c.Partial() < shedBytesMin {
+				return
+			}
+			c.Abort()
+			s.metrics.refused(wire.CloseOverloaded)
+			dropped++
+		})
+	}
+	if dropped > 0 {
+		s.log.Warn("memory is short: connections that had begun to send were cut", "connections", dropped)
+	}
+}
 
 // dropLargest ends the sessions for which most is kept, until a share of all
 // that waits is free: a few slow clients make most of it.

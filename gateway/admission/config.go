@@ -86,8 +86,8 @@ type MemoryConfig struct {
 	RefuseHandshakes float64 `koanf:"refuse_handshakes"`
 	// RefuseAccepts is the share from which new connections are closed at once.
 	RefuseAccepts float64 `koanf:"refuse_accepts"`
-	// DropQueues is the share from which the clients with the largest queues are closed,
-	// until others may log in again.
+	// DropQueues is the share from which the clients with the largest queues are closed, and
+	// those who have sent a part of something before they logged in, until others may log in.
 	DropQueues float64 `koanf:"drop_queues"`
 	// Hysteresis is how far below its share memory must fall before a step is taken back;
 	// for drop_queues, below that of refuse_handshakes.

@@ -133,3 +133,18 @@ func (c *Conn) discardLocked(n int) {
 		c.reset()
 	}
 }
+
+// Partial is how many bytes are kept of a frame, message or request that is not
+// whole, or that waits. It blocks while a read of the connection is looked at.
+func (c *Conn) Partial() int {
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	n := len(c.partial)
+	switch r := c.reader.(type) {
+	case *wsReader:
+		n += r.decoder.Buffered()
+	case *httpConn:
+		n += r.parser.Buffered()
+	}
+	return n
+}

@@ -140,7 +140,7 @@ func TestMemoryAllAtOnce(t *testing.T) {
 			time.Sleep(4 * time.Second)
 			g.gateway.alive()
 			peak := g.memory("VmHWM") - g.memory("RssFile")
-			dropped := g.metrics().value("holdfast_gateway_shed_sessions_total")
+			dropped := g.metrics().value("holdfast_gateway_shed_sessions_total") + g.metrics().value(`holdfast_gateway_handshake_refusals_total{code="OVERLOADED"}`)
 			ended := time.Now()
 			for time.Since(ended) < patience && visit(g.edge) != nil { // while they are there
 				time.Sleep(50 * time.Millisecond)

@@ -53,6 +53,14 @@ func (p *Parser) Next(b []byte) (req *Request, n int, err error) {
 // false after an error.
 func (p *Parser) Idle() bool { return p.part == nil && p.failed == nil }
 
+// Buffered is how many bytes are kept of a request that is not whole.
+func (p *Parser) Buffered() int {
+	if p.part == nil {
+		return 0
+	}
+	return len(p.part.head) + len(p.part.body.data)
+}
+
 // WantContinue tells, once a request, that the head is whole and the client
 // waits for Continue before it sends the body. It is false when some of the body
 // has come already: such a client does not wait.

@@ -33,6 +33,9 @@ type Decoder struct {
 	fault *Fault
 }
 
+// Buffered is how many bytes are kept of a message that is not whole.
+func (d *Decoder) Buffered() int { return len(d.message) }
+
 // NewDecoder returns the decoder of a connection whose messages are text (JSON)
 // or else binary, and at most messageBytesMax bytes long.
 func NewDecoder(text bool, messageBytesMax int) *Decoder {
