@@ -45,7 +45,11 @@ func (s *Server) drain(ctx context.Context) {
 	s.metrics.draining.Set(1)
 	var all []*session.Session
 	s.sessions.Each(func(one *session.Session) bool {
-		all = append(all, one)
+		if one.Attached() {
+			all = append(all, one)
+		} else { // it could not be resumed here any more: a HELLO is sent away
+			one.EndWith(wire.CloseDraining, "the gateway is leaving")
+		}
 		return true
 	})
 	s.log.Info("draining", "sessions", len(all), "window", s.live.Load().cfg.Drain.Window)

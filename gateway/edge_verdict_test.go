@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -347,25 +348,29 @@ func TestUserLimitEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, w way) {
 		uid := "user of " + w.name
 		first, welcome := e.loginBy(t, ways[0], approach{}, uid)
-		second, _ := e.loginBy(t, w, approach{}, uid)
+		by := w
+		if w.http() { // it would have a place only while a call is open: TestUserLimitOfPoll
+			by = ways[0]
+		}
+		second, _ := e.loginBy(t, by, approach{}, uid)
 		third := e.come(t, w, approach{})
 		third.say(hello(uid))
 		wantRefused(t, w, third, 4011)
 
-		moved := e.come(t, w, approach{})
-		moved.say(helloJSON(resumeOf(welcome, 0)))
-		wantWelcome(t, moved)
-		wantEnd(t, first, 4009)
-		first.cut()
-		for range 10 { // while the old connection goes, and afterwards
-			third = e.come(t, w, approach{})
-			third.say(hello(uid))
-			wantRefused(t, w, third, 4011)
+		if !w.http() {
+			moved := e.come(t, w, approach{})
+			moved.say(helloJSON(resumeOf(welcome, 0)))
+			wantWelcome(t, moved)
+			wantEnd(t, first, 4009)
+			first.cut()
+			for range 10 { // while the old connection goes, and afterwards
+				third = e.come(t, w, approach{})
+				third.say(hello(uid))
+				wantRefused(t, w, third, 4011)
+			}
 		}
 		second.say(wire.Frame{Type: wire.TypeClose, Code: wire.CloseNormal})
-		if !w.http() {
-			wantEnd(t, second, 1000)
-		}
+		wantEnd(t, second, 1000)
 		eventually(t, "there is room again", func() bool {
 			c := e.come(t, w, approach{})
 			c.say(hello(uid))
@@ -373,4 +378,70 @@ func TestUserLimitEverywhere(t *testing.T) {
 			return ok
 		})
 	})
+}
+
+// TestUserLimitOfPoll: a session of long poll has a place only while a call is
+// open. When others have taken it, the client is asked to come back later and can.
+func TestUserLimitOfPoll(t *testing.T) {
+	e := startEdge(t, func(c *gateway.Config) { c.Admission.ConnectionsPerUser = admission.Count{Max: 2} })
+	post := func(body string) (int, string) { return e.call(t, "POST", "/v1/poll", "", body) }
+	var bearers []string
+	for range 6 { // each is left as soon as it has begun
+		status, body := post(`{"protocol":1,"token":"u"}`)
+		w, err := wire.ParseWelcome([]byte(body))
+		if status != 200 || err != nil {
+			t.Fatalf("POST = %d %s, want a session", status, body)
+		}
+		bearers = append(bearers, w.Session+"."+w.Secret)
+	}
+	live := e.come(t, ways[0], approach{})
+	live.say(hello("u"))
+	wantWelcome(t, live)
+	waiting := make(chan int, 1)
+	go func() {
+		status, _ := e.call(t, "GET", "/v1/poll", bearers[0], "")
+		waiting <- status
+	}()
+	eventually(t, "its call is open", func() bool { return e.metric("holdfast_gateway_sessions_cut", "") == 5 })
+	if status, body := post(`{"protocol":1,"token":"u"}`); status != 429 {
+		t.Errorf("a login without a place = %d %s, want 429", status, body)
+	}
+	if status, body := e.call(t, "GET", "/v1/poll", bearers[1], ""); status != 429 && !strings.Contains(body, `"code":4011`) {
+		t.Errorf("a call without a place = %d %s, want 4011", status, body)
+	}
+	live.say(wire.Frame{Type: wire.TypeClose, Code: wire.CloseNormal})
+	wantEnd(t, live, 1000)
+	id, secret, _ := strings.Cut(bearers[1], ".")
+	eventually(t, "it is resumed", func() bool {
+		status, body := post(`{"protocol":1,"resume":{"session":"` + id + `","secret":"` + secret + `","seq":0}}`)
+		return status == 200 && strings.Contains(body, `"resumed":true`)
+	})
+	e.end()
+	if status := <-waiting; status != 200 {
+		t.Errorf("the call that waited = %d, want 200", status)
+	}
+}
+
+// call makes one HTTP call at the open door, with a bearer unless that is empty.
+func (e *edge) call(t *testing.T, method, path, bearer, body string) (status int, answer string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+e.doors[openDoor].String()+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	req.Close = true
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Errorf("%s %s: %v", method, path, err)
+		return 0, ""
+	}
+	defer resp.Body.Close()
+	read, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Errorf("%s %s: %v", method, path, err)
+	}
+	return resp.StatusCode, string(read)
 }

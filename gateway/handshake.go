@@ -4,10 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/holdfast-io/holdfast/gateway/poll"
 	"github.com/holdfast-io/holdfast/gateway/session"
 	"github.com/holdfast-io/holdfast/gateway/transport"
 	"github.com/holdfast-io/holdfast/gateway/wire"
@@ -37,36 +35,6 @@ type handshake struct {
 	hello bool       // HELLO has come
 	gone  bool       // the connection has
 	next  *guest
-}
-
-// guest is a session on a connection, counted as one of its user's.
-type guest struct {
-	*session.Attachment
-	srv     *Server
-	uid     string
-	counted atomic.Bool // as one of its user's: until it has gone or another has taken its place
-}
-
-// Closed is called once when the connection has gone.
-func (g *guest) Closed() {
-	g.Attachment.Closed()
-	if g.counted.CompareAndSwap(true, false) {
-		g.srv.gate.UserLeft(g.uid)
-	}
-}
-
-// guestOn is who receives from conn, nil while or unless it is a session's.
-func guestOn(conn session.Conn) *guest {
-	switch c := conn.(type) {
-	case *transport.Conn:
-		g, _ := c.Receiver().(*guest)
-		return g
-	case *poll.Conn:
-		g, _ := c.Receiver().(*guest)
-		return g
-	default:
-		return nil
-	}
 }
 
 // accept is given each socket whose transport is known.
@@ -164,7 +132,7 @@ func (h *handshake) judged(l Login, v Verdict) {
 	h.srv.metrics.login(loginWelcome)
 	at := s.Attach(h.conn, h.srv.welcome) // WELCOME goes first, so that no push goes ahead of it
 	replaced := h.srv.sessions.Add(s)
-	alive := h.handOver(at, v.UID, true)
+	alive := h.handOver(at, s, true)
 	for _, old := range replaced {
 		old.EndWith(wire.CloseTakenOver, "the device has come back on another connection")
 	}
@@ -186,9 +154,8 @@ func (h *handshake) letDown(s *session.Session, code wire.CloseCode, reason stri
 // handOver gives the connection to a session; WELCOME is still to be flushed. It
 // reports false when the connection has gone meanwhile, of which the session was
 // told.
-func (h *handshake) handOver(at *session.Attachment, uid string, counted bool) bool {
-	g := &guest{Attachment: at, srv: h.srv, uid: uid}
-	g.counted.Store(counted)
+func (h *handshake) handOver(at *session.Attachment, one *session.Session, hasPlace bool) bool {
+	g := &guest{Attachment: at, one: one, srv: h.srv, has: hasPlace}
 	h.mu.Lock()
 	h.next = g
 	gone := h.gone

@@ -30,12 +30,12 @@ func (h *handshake) resume(hello *wire.Hello) (done bool) {
 	switch outcome {
 	case session.ResumeOK:
 		h.srv.metrics.resume(resumeOK)
-		if !counted { // the place goes along, unless the old connection has just given it back
-			if counted = old.counted.CompareAndSwap(true, false); !counted {
+		if !counted { // the place goes along, unless the old connection has given it back
+			if counted = old.pass(); !counted {
 				_, counted = h.srv.gate.User(one.UID())
 			}
 		}
-		if h.handOver(at, one.UID(), counted) {
+		if h.handOver(at, one, counted) {
 			h.conn.Flush()
 		}
 		return true

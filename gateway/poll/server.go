@@ -93,7 +93,7 @@ func (s *Server) serveSession(kind callKind, call Call, r *http1.Request) {
 	}
 	c, code, reason := s.gw.Find(session, secret)
 	if code != 0 {
-		s.refuse(call, &refusal{code: code, reason: reason})
+		s.refuseStatus(call, bearerStatus(code), &refusal{code: code, reason: reason})
 		return
 	}
 	e := event{call: call}
@@ -124,6 +124,15 @@ type refusal struct {
 	code       wire.CloseCode
 	reason     string
 	retryAfter time.Duration // what GOAWAY says on a stream; 0: nothing
+}
+
+// bearerStatus is the status of a call whose bearer's session is not here. One
+// that has ended is 401, whatever it ended with, which the body tells.
+func bearerStatus(code wire.CloseCode) int {
+	if code == wire.CloseTakenOver || code == wire.CloseSessionExpired {
+		return code.HTTPStatus()
+	}
+	return wire.CloseUnauthenticated.HTTPStatus()
 }
 
 // refuse answers a call with CLOSE. That the client shall wait is in the head for

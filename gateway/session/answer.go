@@ -10,7 +10,7 @@ import (
 // session's from now on. Flush sends it.
 func (s *Session) Reply(id uint32, status uint8, payload []byte) {
 	f := wire.Frame{Type: wire.TypeReply, ID: id, Status: wire.Status(status), Payload: payload}
-	if replyHeadBytes+len(payload) > s.deps.Limits.FrameBytesMax {
+	if !s.fits(f) {
 		f = gatewayReply(id, wire.StatusInternal, wire.ErrorPayload{
 			Message: "the backend's reply is longer than max_frame",
 			Reason:  "reply_too_large",
@@ -18,9 +18,6 @@ func (s *Session) Reply(id uint32, status uint8, payload []byte) {
 	}
 	s.answer(f)
 }
-
-// replyHeadBytes is a REPLY frame without its payload.
-const replyHeadBytes = 7
 
 // Refuse answers request id on the gateway's own account. Flush sends it.
 func (s *Session) Refuse(id uint32, status uint8, reason, message string, retryAfter time.Duration) {

@@ -54,16 +54,13 @@ func (o PushOutcome) String() string {
 	return [...]string{"taken", "no_session", "queue_full", "too_large", "dropped", "cut"}[o]
 }
 
-// pushHeadBytes is a PUSH frame without command and payload.
-const pushHeadBytes = 10
-
 // Push queues p for the client; Flush sends it. A reliable one is kept for a
 // session that is cut. It must not be called for the same Push by two goroutines
 // at once.
 func (s *Session) Push(p *Push) PushOutcome {
 	o := PushTooLarge
 	switch {
-	case pushHeadBytes+len(p.Command)+len(p.Payload) > s.deps.Limits.FrameBytesMax:
+	case !s.fits(wire.Frame{Type: wire.TypePush, Command: p.Command, Payload: p.Payload}):
 	case p.Reliable:
 		o = s.pushReliable(p)
 	default:

@@ -50,7 +50,7 @@ var notAgain = verdict{refuse: "request id: not above the one before", code: wir
 // shedReply answers the repeat of a request whose reply is no longer there.
 func shedReply(id uint32) wire.Frame {
 	return gatewayReply(id, wire.StatusDataLoss, wire.ErrorPayload{
-		Message: "the request was run, its reply is no longer kept", Reason: "reply_shed",
+		Message: "not run again: no reply to this id is kept", Reason: "reply_shed",
 	})
 }
 
