@@ -247,6 +247,7 @@ var comments = map[string]string{
 	"github.com/holdfast-io/holdfast/gateway/transport.ListenerConfig.Advertise":        "host:port as clients reach this very gateway, for WELCOME's return_to. Empty: not told, clients come back to where they connected.",
 	"github.com/holdfast-io/holdfast/gateway/transport.ListenerConfig.ForwardedFor":     "forwarded_for are the address ranges of proxies whose X-Forwarded-For header is believed on ws, poll and sse. From anybody else it is ignored.",
 	"github.com/holdfast-io/holdfast/gateway/transport.ListenerConfig.Proxy":            "proxy says whether a PROXY protocol header comes first.",
+	"github.com/holdfast-io/holdfast/gateway/transport.ListenerConfig.SocketMode":       "Who may open a unix socket, as an octal number in quotes: \"0600\" the gateway's own user, \"0660\" its group too. Empty: 0600.",
 	"github.com/holdfast-io/holdfast/gateway/transport.ListenerConfig.TLS":              "The certificates of the transports that need them.",
 	"github.com/holdfast-io/holdfast/gateway/transport.ListenerConfig.Transports":       "transports are how clients may speak on it: tcp, ws, poll, sse, and over tls tls, wss, polls, sses. One address may serve any of them together: the first bytes of a client tell which it speaks.",
 	"github.com/holdfast-io/holdfast/gateway/transport.ProxyConfig.Required":            "required makes every connection begin with a PROXY header, version 1 or 2. Otherwise such a header is a protocol error.",

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,6 +25,9 @@ type ListenerConfig struct {
 	// Address is where to listen: host:port, where port 0 picks a free one, or
 	// unix:/path for a proxy on the same machine.
 	Address string `koanf:"address"`
+	// SocketMode is who may open a unix socket, as an octal number in quotes: "0600"
+	// the gateway's own user, "0660" its group too. Empty: 0600.
+	SocketMode string `koanf:"socket_mode"`
 	// Advertise is host:port as clients reach this very gateway, for WELCOME's
 	// return_to. Empty: not told, clients come back to where they connected.
 	Advertise string `koanf:"advertise"`
@@ -67,6 +72,11 @@ func (c ListenerConfig) Validate() error {
 	if err != nil {
 		add("address: %w", err)
 	}
+	if _, err := c.socketMode(); err != nil {
+		add("socket_mode: %w", err)
+	} else if c.SocketMode != "" && network != "unix" {
+		add("socket_mode: has no effect on %q, which is no unix socket", c.Address)
+	}
 	if c.Advertise != "" {
 		if err := hostPort(c.Advertise); err != nil {
 			add("advertise: %w", err)
@@ -84,6 +94,18 @@ func (c ListenerConfig) Validate() error {
 	errs = append(errs, badRanges("proxy.trusted", c.Proxy.Trusted)...)
 	errs = append(errs, badRanges("forwarded_for", c.ForwardedFor)...)
 	return errors.Join(errs...)
+}
+
+// socketMode is SocketMode as a number.
+func (c ListenerConfig) socketMode() (os.FileMode, error) {
+	if c.SocketMode == "" {
+		return 0o600, nil
+	}
+	mode, err := strconv.ParseUint(c.SocketMode, 8, 16)
+	if err != nil || mode > 0o777 || mode&0o600 != 0o600 {
+		return 0, fmt.Errorf("%q, want an octal number from 0600 to 0777 with which the gateway's own user may read and write", c.SocketMode)
+	}
+	return os.FileMode(mode), nil
 }
 
 func (c ListenerConfig) validateTLS() (errs []error) {

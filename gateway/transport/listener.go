@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,13 +88,26 @@ func Listen(cfg ListenerConfig, deps Deps) (*Listener, error) {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, err)
 	}
 	l.ln, l.unix = ln, ln.Addr().Network() == "unix"
-	if err := boundReceiving(ln); err != nil {
+	if err := errors.Join(boundReceiving(ln), l.openSocket()); err != nil {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, errors.Join(err, ln.Release()))
 	}
 	if l.writable, err = newWritable(); err != nil {
 		return nil, fmt.Errorf("listener %s: %w", cfg.Address, errors.Join(err, ln.Release()))
 	}
 	return l, nil
+}
+
+// openSocket lets those in whom the configuration names: endpoint has made the
+// socket for our own user alone.
+func (l *Listener) openSocket() error {
+	if !l.unix || l.cfg.SocketMode == "" {
+		return nil
+	}
+	mode, err := l.cfg.socketMode()
+	if err != nil {
+		return err
+	}
+	return os.Chmod(l.ln.Addr().String(), mode)
 }
 
 // handshakesMax is how many clients may be in a TLS handshake at once: each
