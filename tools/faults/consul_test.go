@@ -65,10 +65,10 @@ dispatcher:
 		d.t.Fatal(err)
 	}
 	p = start(d.t, name, nil, nil, holdfast(d.t), "gateway", "--config", config)
-	endpoint = p.await(`(?m)msg=listening .* address=(\S+)$`)[1]
-	admin = p.await(`(?m)msg="admin server listens" address=(\S+)$`)[1]
+	endpoint = p.Await(`(?m)msg=listening .* address=(\S+)$`)[1]
+	admin = p.Await(`(?m)msg="admin server listens" address=(\S+)$`)[1]
 	for n := range d.instances {
-		p.await(fmt.Sprintf(`msg="instance answers" .*instance=echo-%d `, n))
+		p.Await(fmt.Sprintf(`msg="instance answers" .*instance=echo-%d `, n))
 	}
 	return p, endpoint, admin
 }
@@ -99,8 +99,8 @@ func TestConsulAway(t *testing.T) {
 	}
 	d := deployRegistered(t)
 	early, _, _ := d.gateway("second") // leaves a last good copy for the cold start
-	early.signal(syscall.SIGTERM)
-	<-early.exited
+	early.Signal(syscall.SIGTERM)
+	<-early.Exited
 	f := connect(t, d.endpoint, users)
 	stop := f.background(rate, echoSay)
 	time.Sleep(time.Second)
@@ -124,7 +124,7 @@ func TestConsulAway(t *testing.T) {
 	if share, sent := check.Success(g.requests(), check.Span{To: 1 << 62}); share != 1 || sent == 0 {
 		t.Errorf("a gateway started without Consul answers %v of %d requests, want all", share, sent)
 	}
-	cold.kill()
+	cold.Kill()
 
 	d.consul.Forget()
 	d.consul.Start()

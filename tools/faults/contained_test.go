@@ -30,8 +30,8 @@ func TestContained(t *testing.T) {
 		bare bool
 		do   func(*instance)
 	}{
-		{"killed", false, func(i *instance) { i.kill() }},
-		{"frozen", false, func(i *instance) { i.signal(syscall.SIGSTOP) }},
+		{"killed", false, func(i *instance) { i.Kill() }},
+		{"frozen", false, func(i *instance) { i.Signal(syscall.SIGSTOP) }},
 		{"throws", true, func(i *instance) { i.obey("throw") }},
 		{"takes 5 s", false, func(i *instance) { i.obey("slow 5s") }},
 	} {

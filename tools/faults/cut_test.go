@@ -54,10 +54,10 @@ func TestNetworkCut(t *testing.T) {
 		d.instances = append(d.instances, inst)
 	}
 	far := d.instances[0]
-	join(t, far.cmd.Process.Pid)
-	far.tell("go")
+	join(t, far.Cmd.Process.Pid)
+	far.Tell("go")
 	for _, i := range d.instances {
-		i.await(`msg=serving`)
+		i.Await(`msg=serving`)
 	}
 	d.startGateway(options{}, hereAddress+":0")
 	f := connect(t, d.endpoint, users)
@@ -66,9 +66,9 @@ func TestNetworkCut(t *testing.T) {
 	for range rounds {
 		time.Sleep(time.Second)
 		from := clock()
-		nsenter(t, far.cmd.Process.Pid, "link", "set", "there", "down")
+		nsenter(t, far.Cmd.Process.Pid, "link", "set", "there", "down")
 		time.Sleep(5 * time.Second)
-		nsenter(t, far.cmd.Process.Pid, "link", "set", "there", "up")
+		nsenter(t, far.Cmd.Process.Pid, "link", "set", "there", "up")
 		cuts = append(cuts, check.Span{From: from, To: clock()})
 	}
 	time.Sleep(4 * time.Second)
@@ -101,7 +101,7 @@ func runInNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=10m")
-	cmd.Env = append(os.Environ(), insideEnv+"=1", binaryEnv+"="+holdfast(t))
+	cmd.Env = append(os.Environ(), insideEnv+"=1", testenv.BinaryEnv+"="+holdfast(t))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	switch {

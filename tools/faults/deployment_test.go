@@ -70,7 +70,7 @@ func deploy(t *testing.T, o options) *deployment {
 		d.instances = append(d.instances, inst)
 	}
 	for _, i := range d.instances {
-		i.await(`msg=serving`)
+		i.Await(`msg=serving`)
 	}
 	d.startGateway(o, "127.0.0.1:0")
 	return d
@@ -93,8 +93,8 @@ func (i *instance) start(attr *syscall.SysProcAttr) {
 // obey makes the instance behave as a line says, and returns when it does.
 func (i *instance) obey(line string) {
 	i.t.Helper()
-	i.tell(line)
-	i.await(`(?m)^obeys: ` + line + `$`)
+	i.Tell(line)
+	i.Await(`(?m)^obeys: ` + line + `$`)
 }
 
 // startGateway starts the gateway, which serves Gateway at rpc.
@@ -133,10 +133,10 @@ dispatcher:
 		d.t.Fatal(err)
 	}
 	d.gateway = start(d.t, "gateway", nil, nil, holdfast(d.t), "gateway", "--config", config)
-	d.endpoint = d.gateway.await(`(?m)msg=listening .* address=(\S+)$`)[1]
-	d.admin = d.gateway.await(`(?m)msg="admin server listens" address=(\S+)$`)[1]
+	d.endpoint = d.gateway.Await(`(?m)msg=listening .* address=(\S+)$`)[1]
+	d.admin = d.gateway.Await(`(?m)msg="admin server listens" address=(\S+)$`)[1]
 	eventually(d.t, "all instances answer", func() bool {
-		return strings.Count(d.gateway.out.String(), `msg="instance answers"`) >= len(d.instances)
+		return strings.Count(d.gateway.Out.String(), `msg="instance answers"`) >= len(d.instances)
 	})
 }
 

@@ -26,12 +26,12 @@ func TestFrozenInstanceOvertakesNothing(t *testing.T) {
 		victim := d.instances[n%len(d.instances)]
 		time.Sleep(time.Second)
 		from := clock()
-		victim.signal(syscall.SIGSTOP)
+		victim.Signal(syscall.SIGSTOP)
 		for _, c := range f.callers { // so that there are packets in its socket
 			c.send(recRun, false)
 		}
 		time.Sleep(4 * time.Second) // longer than a call may take, so that its lanes are open again
-		victim.signal(syscall.SIGCONT)
+		victim.Signal(syscall.SIGCONT)
 		frozen = append(frozen, check.Span{From: from, To: clock()})
 	}
 	time.Sleep(2 * time.Second)

@@ -37,15 +37,15 @@ func deployMessaging(t *testing.T) *messaging {
 	}
 	m.gateway = start(t, "gateway", nil, nil, holdfast(t), "gateway", "--admin=", "--set", "listeners[0].address=127.0.0.1:0",
 		"--set", "rpc.listen=127.0.0.1:0", "--set", "drain.window=0s", "--set", "dispatcher.services[0].instances[0].address="+m.address)
-	m.endpoint = m.gateway.await(`(?m)msg=listening .* address=(\S+)$`)[1]
-	m.gateway.await(`msg="instance answers"`)
+	m.endpoint = m.gateway.Await(`(?m)msg=listening .* address=(\S+)$`)[1]
+	m.gateway.Await(`msg="instance answers"`)
 	return m
 }
 
 func (m *messaging) startLogic() {
 	m.t.Helper()
 	m.logic = start(m.t, "logic", nil, nil, holdfast(m.t), "logic", "--admin=", "--data", m.data, "--set", "kit.listen="+m.address)
-	m.logic.await(`(?m)msg=serving .* address=`)
+	m.logic.Await(`(?m)msg=serving .* address=`)
 }
 
 func (m *messaging) connect(uid string) (*client.Client, error) {
@@ -167,7 +167,7 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 	defer func() { stop(); wg.Wait() }()
 	for range kills {
 		time.Sleep(500*time.Millisecond + rand.N(time.Second))
-		m.logic.kill()
+		m.logic.Kill()
 		m.startLogic()
 	}
 	time.Sleep(time.Second)

@@ -12,7 +12,7 @@ func TestMain(m *testing.M) {
 		os.Exit(recorderMain(settings))
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		built.remove()
+		built.Remove()
 		os.Exit(code)
 	}))
 }

@@ -18,13 +18,13 @@ type sickness struct {
 }
 
 var sicknesses = []sickness{
-	{"killed", func(i *instance) { i.kill() }, func(i *instance) { i.start(nil) }, [2]time.Duration{0, 3 * time.Second}},
-	{"frozen", func(i *instance) { i.signal(syscall.SIGSTOP) }, func(i *instance) { i.signal(syscall.SIGCONT) },
+	{"killed", func(i *instance) { i.Kill() }, func(i *instance) { i.start(nil) }, [2]time.Duration{0, 3 * time.Second}},
+	{"frozen", func(i *instance) { i.Signal(syscall.SIGSTOP) }, func(i *instance) { i.Signal(syscall.SIGCONT) },
 		[2]time.Duration{50 * time.Millisecond, 4 * time.Second}},
-	{"slow", func(i *instance) { i.obey("slow 5s") }, func(i *instance) { i.tell("normal") }, [2]time.Duration{time.Second, 4 * time.Second}},
-	{"late", func(i *instance) { i.obey("slow 20ms") }, func(i *instance) { i.tell("normal") }, [2]time.Duration{time.Second, 2 * time.Second}},
-	{"erring", func(i *instance) { i.obey("fail") }, func(i *instance) { i.tell("normal") }, [2]time.Duration{time.Second, 2 * time.Second}},
-	{"stopped in order", func(i *instance) { i.signal(syscall.SIGTERM) }, func(i *instance) { <-i.exited; i.start(nil) },
+	{"slow", func(i *instance) { i.obey("slow 5s") }, func(i *instance) { i.Tell("normal") }, [2]time.Duration{time.Second, 4 * time.Second}},
+	{"late", func(i *instance) { i.obey("slow 20ms") }, func(i *instance) { i.Tell("normal") }, [2]time.Duration{time.Second, 2 * time.Second}},
+	{"erring", func(i *instance) { i.obey("fail") }, func(i *instance) { i.Tell("normal") }, [2]time.Duration{time.Second, 2 * time.Second}},
+	{"stopped in order", func(i *instance) { i.Signal(syscall.SIGTERM) }, func(i *instance) { <-i.Exited; i.start(nil) },
 		[2]time.Duration{time.Second, 3 * time.Second}},
 }
 

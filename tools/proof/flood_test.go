@@ -71,7 +71,7 @@ func TestInboundFlood(t *testing.T) {
 		t.Run(floods(nil)[i].name, func(t *testing.T) {
 			g := deploy(t, options{}) // each its own: a backend that hangs twice is not asked a third time
 			f := floods(g)[i]
-			if err := g.echo.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+			if err := g.echo.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 				t.Fatal(err)
 			}
 			retained := g.retains(t, f)

@@ -45,7 +45,7 @@ func TestMemoryCap(t *testing.T) {
 		highest = max(highest, g.metrics().value("holdfast_admission_memory_level"))
 		time.Sleep(time.Until(began.Add(time.Second)))
 	}
-	g.gateway.alive()
+	g.gateway.Alive()
 	resident := g.memory("VmHWM")
 	peak := resident - g.memory("RssFile") // of the program itself, which is no matter of its limit
 	m := g.metrics()
@@ -138,7 +138,7 @@ func TestMemoryAllAtOnce(t *testing.T) {
 				}
 			}
 			time.Sleep(4 * time.Second)
-			g.gateway.alive()
+			g.gateway.Alive()
 			peak := g.memory("VmHWM") - g.memory("RssFile")
 			dropped := g.metrics().value("holdfast_gateway_shed_sessions_total") + g.metrics().value(`holdfast_gateway_handshake_refusals_total{code="OVERLOADED"}`)
 			ended := time.Now()

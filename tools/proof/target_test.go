@@ -54,7 +54,7 @@ func deploy(t *testing.T, o options) *target {
 	g := &target{t: t}
 	address := testenv.FreeAddress(t)
 	g.echo = start(t, "echo", holdfast(t), "echo", "--admin", "", "--set", "kit.listen="+address)
-	g.echo.await(`msg=serving`, 1)
+	g.echo.AwaitAll(`msg=serving`, 1)
 
 	ca := testenv.NewCA(t)
 	cert := ca.Issue("localhost")
@@ -86,12 +86,12 @@ admission:%s%s`, cert.CertFile, cert.KeyFile, address, o.admission, o.more)
 		args = append([]string{"sh", "-c", "ulimit -n " + strconv.Itoa(o.files) + ` && exec "$0" "$@"`}, args...)
 	}
 	g.gateway = start(t, "gateway", args[0], args[1:]...)
-	listening := g.gateway.await(`(?m)msg=listening .* address=(\S+)$`, 2)
+	listening := g.gateway.AwaitAll(`(?m)msg=listening .* address=(\S+)$`, 2)
 	g.edge, g.proxied = listening[0][1], listening[1][1]
 	if strings.Contains(listening[1][0], "tls") { // which is logged first is chance
 		g.edge, g.proxied = g.proxied, g.edge
 	}
-	g.admin = g.gateway.await(`(?m)msg="admin server listens" address=(\S+)$`, 1)[0][1]
-	g.gateway.await(`msg="instance answers"`, 1)
+	g.admin = g.gateway.Await(`(?m)msg="admin server listens" address=(\S+)$`)[1]
+	g.gateway.AwaitAll(`msg="instance answers"`, 1)
 	return g
 }

@@ -64,7 +64,7 @@ func (g *target) memory(name string) int64 {
 // files is how many descriptors the gateway has.
 func (g *target) files() int {
 	g.t.Helper()
-	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.gateway.cmd.Process.Pid))
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.gateway.Cmd.Process.Pid))
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -73,9 +73,9 @@ func (g *target) files() int {
 
 func (g *target) proc(name string) string {
 	g.t.Helper()
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", g.gateway.cmd.Process.Pid, name))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", g.gateway.Cmd.Process.Pid, name))
 	if err != nil {
-		g.t.Fatalf("%v; the gateway's end: %s", err, g.gateway.out.tail())
+		g.t.Fatalf("%v; the gateway's end: %s", err, g.gateway.Out.Tail())
 	}
 	return string(b)
 }
