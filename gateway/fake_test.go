@@ -43,6 +43,13 @@ func (d *fakeDispatcher) Incarnation(i int64) {
 	d.incarnations = append(d.incarnations, i)
 }
 
+// heard is the incarnations that backends spoke as.
+func (d *fakeDispatcher) heard() []int64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]int64(nil), d.incarnations...)
+}
+
 func (d *fakeDispatcher) Connect(l gateway.Login, done func(gateway.Verdict)) {
 	d.mu.Lock()
 	expires, judge := d.expires, d.judge

@@ -247,7 +247,7 @@ func TestDeferredReply(t *testing.T) {
 			t.Errorf("came %s %s, want %s", f.Type, describe(f), want)
 		}
 	}
-	if got := gw.disp.incarnations; !slices.Equal(got, []int64{42}) {
+	if got := gw.disp.heard(); !slices.Equal(got, []int64{42}) {
 		t.Errorf("incarnations = %v", got)
 	}
 }
