@@ -32,10 +32,7 @@ type witness struct {
 func startWitness(t *testing.T) *witness {
 	t.Helper()
 	w := &witness{ips: map[string]string{}}
-	cfg := kit.DefaultConfig()
-	cfg.Service, cfg.Listen = "logic", "127.0.0.1:0"
-	cfg.DrainNotice = 0
-	server, err := kit.New(cfg, kit.Backend{
+	w.addr = startBackend(t, kit.Backend{
 		Connect: func(_ context.Context, l kit.Login) (kit.Identity, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -43,11 +40,21 @@ func startWitness(t *testing.T) *witness {
 			return kit.Identity{UID: l.Token}, nil
 		},
 		Handle: func(_ context.Context, p kit.Packet) ([]byte, error) { return p.Payload, nil },
-	}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	}).Addr().String()
+	return w
+}
+
+// startBackend serves b as logic in the test's process until the test ends.
+func startBackend(t *testing.T, b kit.Backend) *kit.Server {
+	t.Helper()
+	cfg := kit.DefaultConfig()
+	cfg.Service, cfg.Listen = "logic", "127.0.0.1:0"
+	cfg.DrainNotice = 0
+	server, err := kit.New(cfg, b, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Run(ctx) }()
 	t.Cleanup(func() {
@@ -57,8 +64,7 @@ func startWitness(t *testing.T) *witness {
 		}
 	})
 	<-server.Ready()
-	w.addr = server.Addr().String()
-	return w
+	return server
 }
 
 // saw returns the address of the client that logged in as uid.

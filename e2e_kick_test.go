@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-io/holdfast/backend/kit"
 	"github.com/holdfast-io/holdfast/gateway/client"
@@ -28,23 +25,7 @@ type kicker struct {
 func startKicker(t *testing.T) *kicker {
 	t.Helper()
 	k := &kicker{at: make(map[string]map[string]bool)}
-	cfg := kit.DefaultConfig()
-	cfg.Service, cfg.Listen, cfg.DrainNotice = "logic", "127.0.0.1:0", 0
-	var err error
-	k.Server, err = kit.New(cfg, kit.Backend{Connect: k.connect}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- k.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	<-k.Ready()
+	k.Server = startBackend(t, kit.Backend{Connect: k.connect})
 	return k
 }
 

@@ -4,18 +4,14 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/holdfast-io/holdfast/gateway/poll"
 	"github.com/holdfast-io/holdfast/gateway/transport"
 	"github.com/holdfast-io/holdfast/gateway/wire"
 )
 
-// The paths of docs/protocol.md sections 1 and 6. There are no others on an edge
-// listener.
-const (
-	pathWS     = "/v1/ws"
-	pathPoll   = "/v1/poll"
-	pathFrames = "/v1/poll/frames"
-	pathEvents = "/v1/events"
-)
+// pathWS is where a connection becomes a WebSocket. The other paths of an edge
+// listener are package poll's, and there are no more.
+const pathWS = "/v1/ws"
 
 // preflightMaxAge is how long a browser may remember what it may ask, in seconds.
 const preflightMaxAge = "600"
@@ -70,25 +66,20 @@ func (s *Server) turnAway(k *transport.Call) bool {
 // allowed lists the methods of a path that the listener serves, "" for one that
 // it does not.
 func allowed(k *transport.Call, path string) string {
+	served := k.Offers(transport.SSE)
 	switch path {
 	case pathWS:
 		if k.Offers(transport.WS) {
 			return "GET"
 		}
-	case pathPoll:
-		if k.Offers(transport.Poll) || k.Offers(transport.SSE) { // a stream begins with POST too
-			return "GET, POST, DELETE"
-		}
-	case pathFrames:
-		if k.Offers(transport.Poll) || k.Offers(transport.SSE) {
-			return "POST"
-		}
-	case pathEvents:
-		if k.Offers(transport.SSE) {
-			return "GET"
-		}
+		return ""
+	case poll.PathPoll, poll.PathFrames: // a stream begins with POST too
+		served = served || k.Offers(transport.Poll)
 	}
-	return ""
+	if !served {
+		return ""
+	}
+	return poll.Methods(path)
 }
 
 // admitOrigin looks at who sent the page that calls. A call without an Origin is

@@ -17,27 +17,11 @@ const (
 
 func (o loginOutcome) String() string { return [...]string{"welcome", "refused"}[o] }
 
-// resumeOutcome is what became of a HELLO that asked for a session.
-type resumeOutcome uint8
-
-const (
-	resumeOK      resumeOutcome = iota
-	resumeFresh                 // not resumable, a fresh login instead
-	resumeUnknown               // no such session, and no token
-	resumeRefused               // a wrong secret or seq, an expired credential, or a session that is over, and no token
-	resumeOutcomes
-)
-
-func (o resumeOutcome) String() string {
-	return [...]string{"resumed", "fresh", "unknown", "refused"}[o]
-}
-
 // Metrics counts what happens before there is a session, and while leaving.
 type Metrics struct {
 	logins   [loginOutcomes]prometheus.Counter
 	refusals map[wire.CloseCode]prometheus.Counter
 	other    prometheus.Counter
-	resumes  [resumeOutcomes]prometheus.Counter
 	origins  prometheus.Counter
 	shed     prometheus.Counter
 	draining prometheus.Gauge
@@ -67,13 +51,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for o := range m.logins {
 		m.logins[o] = logins.WithLabelValues(loginOutcome(o).String())
 	}
-	resumes := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "holdfast_gateway_resume_attempts_total",
-		Help: "HELLOs that asked for a session, by outcome.",
-	}, []string{"outcome"})
-	for o := range m.resumes {
-		m.resumes[o] = resumes.WithLabelValues(resumeOutcome(o).String())
-	}
 	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "holdfast_gateway_handshake_refusals_total",
 		Help: "Connections refused before WELCOME, by code.",
@@ -82,7 +59,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.refusals[code] = refusals.WithLabelValues(code.String())
 	}
 	m.other = refusals.WithLabelValues("other")
-	reg.MustRegister(logins, resumes, refusals, m.origins, m.shed, m.draining)
+	reg.MustRegister(logins, refusals, m.origins, m.shed, m.draining)
 	return m
 }
 
@@ -95,5 +72,3 @@ func (m *Metrics) refused(code wire.CloseCode) {
 	}
 	m.other.Inc()
 }
-
-func (m *Metrics) resume(o resumeOutcome) { m.resumes[o].Inc() }

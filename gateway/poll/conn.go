@@ -105,9 +105,6 @@ func (c *Conn) Encoding() wire.Encoding { return wire.JSON }
 // Pings reports that silence is no sign here.
 func (c *Conn) Pings() bool { return false }
 
-// GotBytes reports that the client has sent something: HELLO.
-func (c *Conn) GotBytes() bool { return true }
-
 // LastRead is when the last call came, on the wheel's clock.
 func (c *Conn) LastRead() int64 { return c.lastRead.Load() }
 
